@@ -1,0 +1,1 @@
+"""Highly Personalized Text Embedding (HiPer), the method: torch only, no ComfyUI."""

@@ -1,0 +1,111 @@
+"""The optimisation of eq. 4: Adam over the tail, everything else frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .objective import Denoiser, draw, squared_error
+
+
+@dataclass(frozen=True)
+class LearningSettings:
+    """The paper's recipe: 1,000 steps of Adam, learning rate 5e-3, one sample a step."""
+
+    steps: int = 1000
+    learning_rate: float = 5e-3
+    batch_size: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, value, least in (
+            ("steps", self.steps, 1),
+            ("batch_size", self.batch_size, 1),
+        ):
+            if value < least:
+                raise ValueError(f"{name} is {value}: choose {least} or more.")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate is {self.learning_rate}: choose one above 0.")
+
+
+@dataclass(frozen=True)
+class Learned:
+    """The tail `(stages, roles, N, C)` and the loss of every step `(steps,)`, both on the CPU."""
+
+    tail: Tensor
+    losses: Tensor
+
+
+class LossNotFinite(RuntimeError):
+    """The loss turned NaN or infinite; `learned` is the last good tail, None at the first step."""
+
+    def __init__(self, step: int, learned: Learned | None) -> None:
+        super().__init__(
+            f"The loss is not a finite number at step {step + 1}, most likely because the "
+            "precision is too low: choose precision fp32, or a lower learning_rate."
+        )
+        self.step = step
+        self.learned = learned
+
+
+@dataclass(frozen=True)
+class Step:
+    """One finished step; loss and tail stay on the device, so that looking is what costs."""
+
+    index: int
+    loss: Tensor
+    tail: Tensor
+
+
+def learn(
+    denoiser: Denoiser,
+    clean: Tensor,
+    tail: Tensor,
+    settings: LearningSettings,
+    on_step: Callable[[Step], None] | None = None,
+    loss_scale: float = 1.0,
+    check_every: int | None = None,
+) -> Learned:
+    """Learn the tail `(stages, roles, N, C)` of the latents `(R, C, …)`, one drawn a sample (eq. 4).
+
+    `check_every` steps the loss is looked at; None looks each step on the CPU, each 16th elsewhere.
+    `loss_scale` is a power of two that keeps half-precision gradients from vanishing.
+    """
+    device = clean.device
+    generator = torch.Generator().manual_seed(settings.seed)
+    tail = tail.detach().to(device, torch.float32, copy=True).requires_grad_(True)
+    adam = torch.optim.Adam([tail], lr=settings.learning_rate)
+    losses = torch.zeros(settings.steps, device=device)
+    check_every = check_every or (1 if device.type == "cpu" else 16)
+    good_tail, good_steps = tail.detach().clone(), 0
+
+    for index in range(settings.steps):
+        sample = draw(generator, clean, settings.batch_size)
+        picture = clean if len(clean) == 1 else clean[sample.reference.to(device)]
+        picture = picture.expand(settings.batch_size, *clean.shape[1:])
+        loss = squared_error(
+            denoiser,
+            picture,
+            sample.u.to(device, non_blocking=True),
+            sample.noise.to(device, non_blocking=True),
+            tail,
+        ).mean()
+        (gradient,) = torch.autograd.grad(loss * loss_scale, [tail])
+        tail.grad = gradient / loss_scale
+        adam.step()
+        losses[index] = loss.detach()
+
+        last = index + 1 == settings.steps
+        if last or (index + 1) % check_every == 0:
+            finite = torch.isfinite(losses[good_steps : index + 1]).all()
+            if not bool(finite & torch.isfinite(tail).all()):
+                kept = Learned(good_tail.cpu(), losses[:good_steps].cpu()) if good_steps else None
+                raise LossNotFinite(index, kept)
+            good_tail.copy_(tail.detach())
+            good_steps = index + 1
+        if on_step is not None:
+            on_step(Step(index, losses[index], tail.detach()))
+    return Learned(good_tail.cpu(), losses.cpu())
