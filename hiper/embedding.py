@@ -75,7 +75,7 @@ class HiperEmbedding:
 
 
 def checked_tail(tail: Tensor) -> Tensor:
-    """The tail as a float32 CPU tensor `(stages, roles, N, C)`, or one sentence on what is wrong."""
+    """The tail `(stages, roles, N, C)` as float32 on the CPU, or one sentence on what is wrong."""
     if tail.ndim != 4:
         raise ValueError(
             f"The embedding's tensor has shape {tuple(tail.shape)}; wanted (stages, roles, N, C): "
@@ -95,7 +95,8 @@ def checked_tail(tail: Tensor) -> Tensor:
     broken = int((~torch.isfinite(tail)).sum())
     if broken:
         raise ValueError(
-            f"{broken} of the embedding's {tail.numel()} numbers are NaN or infinite: learn it again."
+            f"{broken} of the embedding's {tail.numel()} numbers are NaN or infinite: "
+            "learn it again."
         )
     return tail
 

@@ -39,8 +39,8 @@ class Learned:
     losses: Tensor
 
 
-class LossNotFinite(RuntimeError):
-    """The loss turned NaN or infinite; `learned` is the last good tail, None at the first step."""
+class LossNotFiniteError(RuntimeError):
+    """The loss is NaN or infinite; `learned` holds the last good tail, or None at the first."""
 
     def __init__(self, step: int, learned: Learned | None) -> None:
         super().__init__(
@@ -69,7 +69,7 @@ def learn(
     loss_scale: float = 1.0,
     check_every: int | None = None,
 ) -> Learned:
-    """Learn the tail `(stages, roles, N, C)` of the latents `(R, C, …)`, one drawn a sample (eq. 4).
+    """Learn the tail `(stages, roles, N, C)` of the latents `(R, C, …)`, one a sample (eq. 4).
 
     `check_every` steps the loss is looked at; None looks each step on the CPU, each 16th elsewhere.
     `loss_scale` is a power of two that keeps half-precision gradients from vanishing.
@@ -103,7 +103,7 @@ def learn(
             finite = torch.isfinite(losses[good_steps : index + 1]).all()
             if not bool(finite & torch.isfinite(tail).all()):
                 kept = Learned(good_tail.cpu(), losses[:good_steps].cpu()) if good_steps else None
-                raise LossNotFinite(index, kept)
+                raise LossNotFiniteError(index, kept)
             good_tail.copy_(tail.detach())
             good_steps = index + 1
         if on_step is not None:
