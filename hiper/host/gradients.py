@@ -1,0 +1,144 @@
+"""A ComfyUI model that gradients can pass through, and that is as it was afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import comfy.model_management
+import torch
+import torch.utils.checkpoint
+from comfy.ldm.modules.attention import attention_pytorch
+from torch import Tensor, nn
+
+
+@contextmanager
+def outside_inference_mode() -> Iterator[None]:
+    """ComfyUI runs nodes in inference mode, where no gradient can be recorded."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
+
+
+@contextmanager
+def in_training() -> Iterator[None]:
+    """Tell ComfyUI's layers to take their differentiable paths."""
+    before = comfy.model_management.in_training
+    comfy.model_management.in_training = True
+    try:
+        yield
+    finally:
+        comfy.model_management.in_training = before
+
+
+def same_memory(tensor: Tensor) -> Tensor:
+    """A normal tensor over an inference tensor's memory: autograd takes it, nothing is copied."""
+    if type(tensor.data) is not Tensor:  # a quantised weight carries more than one storage
+        return tensor.clone()
+    view = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
+    return view.set_(
+        tensor.untyped_storage(), tensor.storage_offset(), tensor.shape, tensor.stride()
+    )
+
+
+@contextmanager
+def differentiable_weights(module: nn.Module) -> Iterator[None]:
+    """Stand normal tensors in for the module's inference tensors; the originals return at the end.
+
+    A checkpoint is loaded in inference mode, and autograd refuses to save such tensors.
+    """
+    originals: list[tuple[dict[str, Any], str, Tensor]] = []
+    try:
+        with torch.inference_mode(False):
+            for part in module.modules():
+                for name, tensor in part._parameters.items():
+                    if tensor is not None and tensor.is_inference():
+                        originals.append((part._parameters, name, tensor))
+                        normal = nn.Parameter(same_memory(tensor), requires_grad=False)
+                        part._parameters[name] = normal
+                for name, tensor in part._buffers.items():
+                    if tensor is not None and tensor.is_inference():
+                        originals.append((part._buffers, name, tensor))
+                        part._buffers[name] = same_memory(tensor)
+        yield
+    finally:
+        for holder, name, tensor in originals:
+            holder[name] = tensor
+
+
+def pytorch_attention(transformer_options: dict[str, Any]) -> None:
+    """Pin PyTorch's attention, which is differentiable whichever backend was chosen to start with.
+
+    An override that another node installed keeps its say and is handed PyTorch's as the backend.
+    """
+    chained = transformer_options.get("optimized_attention_override")
+
+    def override(_backend, *args, **kwargs):
+        if chained is None:
+            return attention_pytorch(*args, **kwargs)
+        return chained(attention_pytorch, *args, **kwargs)
+
+    transformer_options["optimized_attention_override"] = override
+
+
+def repeated_blocks(model: nn.Module) -> list[nn.Module]:
+    """The blocks that a diffusion model is a pile of: what gradient checkpointing recomputes."""
+    found: list[nn.Module] = []
+
+    def visit(module: nn.Module) -> None:
+        for child in module.children():
+            if isinstance(child, nn.ModuleList | nn.Sequential):
+                for block in child:
+                    take(block)
+            else:
+                visit(child)
+
+    def take(block: nn.Module) -> None:
+        lists = [part for part in block.modules() if isinstance(part, nn.ModuleList)]
+        nested = any(len(part) > 0 and any(True for _ in part[0].children()) for part in lists)
+        if isinstance(block, nn.Sequential | nn.ModuleList):
+            for inner in block:
+                take(inner)
+        elif nested:
+            visit(block)
+        elif any(True for _ in block.children()):
+            found.append(block)
+
+    visit(model)
+    return found
+
+
+@contextmanager
+def gradient_checkpointing(model: nn.Module) -> Iterator[int]:
+    """Keep only each block's input and compute the block again on the way back."""
+    blocks = repeated_blocks(model)
+    with ExitStack() as undo:
+        for block in blocks:
+            undo.callback(_recompute(block))
+        yield len(blocks)
+
+
+def _recompute(block: nn.Module):
+    forward = block.forward
+    had_own = "forward" in block.__dict__
+
+    def recomputed(*args, **kwargs):
+        if not torch.is_grad_enabled():
+            return forward(*args, **kwargs)
+        # blocks write their index into the options as they run; the second run must read the same
+        args = tuple(_frozen_options(value) for value in args)
+        kwargs = {key: _frozen_options(value) for key, value in kwargs.items()}
+        return torch.utils.checkpoint.checkpoint(forward, *args, use_reentrant=False, **kwargs)
+
+    def undo() -> None:
+        if had_own:
+            block.forward = forward
+        else:
+            del block.forward
+
+    block.forward = recomputed
+    return undo
+
+
+def _frozen_options(value: Any) -> Any:
+    return dict(value) if isinstance(value, dict) else value

@@ -1,0 +1,189 @@
+"""Learning on a ComfyUI model: load, learn, retry with less memory, keep what was learned."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+
+import comfy.model_management
+import torch
+from comfy.model_patcher import ModelPatcher
+from torch import Tensor
+
+from ..embedding import EmbeddingDetails, HiperEmbedding, split
+from ..learning import Learned, LearningSettings, LossNotFiniteError, learn
+from ..storage import write
+from . import folders
+from .denoiser import HostDenoiser, frozen_denoiser
+from .gradients import outside_inference_mode
+from .memory import needs_checkpointing
+from .progress import LearningProgress
+
+UNFINISHED = "unfinished.safetensors"
+
+
+@dataclass(frozen=True)
+class HostSettings:
+    """What a person sets beside the method's own settings."""
+
+    tokens: int = 5
+    precision: str = "auto"
+    checkpointing: str = "auto"
+    preview_every: int = 50
+    source_prompt: str = ""
+
+
+@dataclass(frozen=True)
+class HostLearned:
+    """A finished embedding, the loss of each step, and how it went."""
+
+    embedding: HiperEmbedding
+    losses: Tensor
+    seconds: float
+    checkpointed: bool
+
+
+def learn_on_host(
+    model: ModelPatcher,
+    conditioning: list,
+    latent: Tensor,
+    settings: LearningSettings,
+    host: HostSettings,
+) -> HostLearned:
+    """Learn from the latents `(R, C, H, W)` and the one encoded prompt `[[(1, T, C), options]]`."""
+    started = time.perf_counter()
+    work = _Work(model, conditioning, latent, settings, host)
+    checkpointing = host.checkpointing == "on"
+    try:
+        learned, checkpointed = work.run(checkpointing)
+    except Exception as error:
+        if not _out_of_memory(error):
+            raise
+        if checkpointing or work.checkpointed or host.checkpointing == "off":
+            raise RuntimeError(
+                "Learning ran out of memory"
+                f"{' with gradient checkpointing on' if work.checkpointed else ''}: use a smaller "
+                f"picture ({work.width}×{work.height} now), batch_size 1"
+                f" ({settings.batch_size} now), or "
+                f"{'a lower precision' if work.checkpointed else 'gradient_checkpointing on'}."
+            ) from None
+        learned = None
+    if learned is None:
+        logging.warning("HiPer: out of memory; trying once more with gradient checkpointing.")
+        comfy.model_management.soft_empty_cache()
+        learned, checkpointed = work.run(True)
+    seconds = time.perf_counter() - started
+    return HostLearned(work.embedding(learned), learned.losses, seconds, checkpointed)
+
+
+def _out_of_memory(error: Exception) -> bool:
+    return isinstance(error, comfy.model_management.OOM_EXCEPTION)
+
+
+class _Work:
+    """One request to learn, which may be run twice."""
+
+    def __init__(
+        self,
+        model: ModelPatcher,
+        conditioning: list,
+        latent: Tensor,
+        settings: LearningSettings,
+        host: HostSettings,
+    ) -> None:
+        self.model, self.conditioning, self.latent = model, conditioning, latent
+        self.settings, self.host = settings, host
+        downscale = getattr(model.model.latent_format, "spacial_downscale_ratio", 8)
+        self.height, self.width = (size * downscale for size in latent.shape[-2:])
+        self.checkpointed = False
+        with torch.inference_mode(False):
+            self.initial = split(conditioning[0][0].clone(), host.tokens)[1][0][None, None]
+
+    def run(self, checkpointing: bool) -> tuple[Learned, bool]:
+        self.checkpointed = checkpointing
+        if not checkpointing and self.host.checkpointing == "auto":
+            with self._denoiser(False) as denoiser:
+                clean, batch = self._clean(denoiser), self.settings.batch_size
+                self.checkpointed = needs_checkpointing(denoiser, clean, self.initial, batch)
+            if self.checkpointed:
+                logging.info("HiPer: gradient checkpointing is on, to fit the device's memory.")
+        with self._denoiser(self.checkpointed) as denoiser:
+            return self._learn(denoiser), self.checkpointed
+
+    def _denoiser(self, checkpointing: bool):
+        shape = (self.settings.batch_size, *self.latent.shape[1:])
+        return frozen_denoiser(
+            self.model,
+            self.conditioning,
+            shape,
+            "replace",
+            self.host.precision,
+            checkpointing,
+        )
+
+    def _clean(self, denoiser: HostDenoiser) -> Tensor:
+        latent = self.latent.clone().to(denoiser.device, torch.float32)
+        return self.model.model.process_latent_in(latent)
+
+    def _learn(self, denoiser: HostDenoiser) -> Learned:
+        clean = self._clean(denoiser)
+        progress = LearningProgress(self.model, self.settings.steps, self.host.preview_every)
+        losses: list[Tensor] = []
+
+        def watch(step) -> None:
+            losses.append(step.loss)
+            progress.watch(step, denoiser, clean)
+
+        try:
+            return learn(
+                denoiser,
+                clean,
+                self.initial,
+                self.settings,
+                on_step=watch,
+                loss_scale=denoiser.loss_scale(clean),
+            )
+        except comfy.model_management.InterruptProcessingException:
+            if progress.last is not None:
+                kept = Learned(progress.last.tail.cpu(), torch.stack(losses).cpu())
+                logging.warning(
+                    "HiPer: learning was cancelled at step %d of %d. %s",
+                    progress.last.index + 1,
+                    self.settings.steps,
+                    self.keep(kept),
+                )
+            raise
+        except LossNotFiniteError as error:
+            if error.learned is None:
+                raise
+            raise RuntimeError(f"{error} {self.keep(error.learned)}") from None
+        finally:
+            progress.close()
+
+    def keep(self, learned: Learned) -> str:
+        """Save what there is under one fixed name, and say so."""
+        path = folders.path_for(UNFINISHED)
+        with outside_inference_mode():
+            write(self.embedding(learned), path, overwrite=True)
+        return f"The tail so far is kept as models/hiper/{UNFINISHED} (until the next such stop)."
+
+    def embedding(self, learned: Learned) -> HiperEmbedding:
+        losses = learned.losses
+        return HiperEmbedding(
+            learned.tail,
+            EmbeddingDetails(
+                architecture=type(self.model.model.model_config).__name__,
+                placement="replace",
+                source_prompt=self.host.source_prompt,
+                steps=len(losses),
+                seed=self.settings.seed,
+                learning_rate=self.settings.learning_rate,
+                batch_size=self.settings.batch_size,
+                references=len(self.latent),
+                width=self.width,
+                height=self.height,
+                first_loss=float(losses[: max(1, len(losses) // 10)].mean()),
+                last_loss=float(losses[-max(1, len(losses) // 10) :].mean()),
+            ),
+        )

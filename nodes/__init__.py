@@ -1,0 +1,1 @@
+"""What a person wires: schema, checks and words."""

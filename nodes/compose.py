@@ -1,0 +1,67 @@
+"""Compose HiPer Conditioning: the learned tail behind another prompt."""
+
+from __future__ import annotations
+
+from comfy_api.v0_0_2 import io
+
+from ..hiper.conditioning import check_conditioning, compose
+from ..hiper.embedding import HiperEmbedding
+from .types import CATEGORY, HiperEmbeddingSocket
+from .words import check_free_tokens, prompt_text
+
+
+class ComposeHiperConditioning(io.ComfyNode):
+    """Equation 6: `[e'_tgt, α · tail]`."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="HiPerComposeConditioning",
+            display_name="Compose HiPer Conditioning",
+            category=CATEGORY,
+            description="Put a learned subject behind another prompt: the prompt says what "
+            "happens, the embedding says to whom. Chain two of these for two subjects.",
+            search_aliases=["hiper", "personalize", "identity", "textual inversion", "apply"],
+            inputs=[
+                io.Conditioning.Input(
+                    "conditioning",
+                    tooltip="The encoded target prompt, e.g. from CLIP Text Encode. Every entry "
+                    "gets the tail and keeps everything else it carries.",
+                ),
+                HiperEmbeddingSocket.Input(
+                    "embedding", tooltip="What Learn HiPer Embedding learned or Load read."
+                ),
+                io.Float.Input(
+                    "strength",
+                    default=0.8,
+                    min=0.0,
+                    max=2.0,
+                    step=0.05,
+                    tooltip="α of the paper (0.8): lower follows the prompt more, higher keeps "
+                    "more of the picture.",
+                ),
+                io.Clip.Input(
+                    "clip",
+                    optional=True,
+                    tooltip="Optional: counts the prompt's tokens exactly, so that the tail never "
+                    "cuts a word of it.",
+                ),
+            ],
+            outputs=[
+                io.Conditioning.Output(
+                    display_name="conditioning", tooltip="The prompt with the subject behind it."
+                )
+            ],
+            hidden=[io.Hidden.prompt, io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(
+        cls, conditioning: list, embedding: HiperEmbedding, strength: float, clip=None
+    ) -> io.NodeOutput:
+        check_conditioning(conditioning)
+        if embedding.details.placement == "replace":
+            text = prompt_text(cls.hidden.prompt, cls.hidden.unique_id, "conditioning")
+            length = min(entry[0].shape[1] for entry in conditioning)
+            check_free_tokens(embedding.tokens, length, clip, text)
+        return io.NodeOutput(compose(conditioning, embedding, strength))

@@ -1,0 +1,27 @@
+"""What ComfyUI is told when it loads the pack."""
+
+from comfy_api.v0_0_2 import ComfyExtension, io
+
+from ..hiper.host import folders
+from .compose import ComposeHiperConditioning
+from .files import LoadHiperEmbedding, SaveHiperEmbedding
+from .learn import LearnHiperEmbedding
+
+
+class HiperExtension(ComfyExtension):
+    """The pack's nodes and its model folder."""
+
+    async def on_load(self) -> None:
+        folders.register()
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        return [
+            LearnHiperEmbedding,
+            ComposeHiperConditioning,
+            SaveHiperEmbedding,
+            LoadHiperEmbedding,
+        ]
+
+
+async def comfy_entrypoint() -> HiperExtension:
+    return HiperExtension()

@@ -1,0 +1,117 @@
+"""Save and Load HiPer Embedding: one small file in `models/hiper`."""
+
+from __future__ import annotations
+
+import hashlib
+
+from comfy_api.v0_0_2 import io
+
+from ..hiper import storage
+from ..hiper.embedding import HiperEmbedding
+from ..hiper.host import folders
+from .types import CATEGORY, HiperEmbeddingSocket
+
+NUMBER, OVERWRITE, STOP = "add a number", "overwrite", "stop"
+
+
+class SaveHiperEmbedding(io.ComfyNode):
+    """Writes the whole file or nothing."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="HiPerSaveEmbedding",
+            display_name="Save HiPer Embedding",
+            category=CATEGORY,
+            description="Keep a learned subject as a small .safetensors file in models/hiper. "
+            "It holds the vectors and how they were learned, and no picture.",
+            search_aliases=["hiper", "personalize", "export embedding"],
+            is_output_node=True,
+            inputs=[
+                HiperEmbeddingSocket.Input("embedding", tooltip="What was learned."),
+                io.String.Input(
+                    "name",
+                    default="my_subject",
+                    tooltip="The file's name inside models/hiper; '/' makes folders.",
+                ),
+                io.Combo.Input(
+                    "if_exists",
+                    options=[NUMBER, OVERWRITE, STOP],
+                    default=NUMBER,
+                    tooltip="What to do when there is a file of that name already.",
+                    advanced=True,
+                ),
+            ],
+            outputs=[
+                HiperEmbeddingSocket.Output(
+                    display_name="embedding", tooltip="The same embedding, to wire on."
+                ),
+                io.String.Output(display_name="path", tooltip="Where the file is."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, embedding: HiperEmbedding, name: str, if_exists: str) -> io.NodeOutput:
+        path = folders.path_for(name)
+        if if_exists == NUMBER:
+            path = folders.unused(path)
+        storage.write(embedding, path, overwrite=if_exists == OVERWRITE)
+        saved = path.relative_to(folders.save_folder().resolve()).as_posix()
+        return io.NodeOutput(embedding, str(path), ui={"text": [f"Saved as {saved}"]})
+
+
+class LoadHiperEmbedding(io.ComfyNode):
+    """Reads what Save wrote, and the tensors of the paper's published code."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="HiPerLoadEmbedding",
+            display_name="Load HiPer Embedding",
+            category=CATEGORY,
+            description="Load a learned subject from models/hiper: a .safetensors that Save "
+            "HiPer Embedding wrote, or a .pt of the paper's published code.",
+            search_aliases=["hiper", "personalize", "import embedding"],
+            inputs=[
+                io.Combo.Input(
+                    "name",
+                    options=folders.names(),
+                    tooltip="A file in models/hiper. Press R to refresh the list.",
+                )
+            ],
+            outputs=[
+                HiperEmbeddingSocket.Output(
+                    display_name="embedding", tooltip="The learned tail, ready for Compose."
+                ),
+                io.String.Output(
+                    display_name="report", tooltip="What the file says of how it was learned."
+                ),
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, name: str) -> str:
+        """A file that was written anew is read anew."""
+        try:
+            return hashlib.sha256(folders.path_of(name).read_bytes()).hexdigest()
+        except (ValueError, OSError):
+            return "missing"
+
+    @classmethod
+    def execute(cls, name: str) -> io.NodeOutput:
+        embedding = storage.read(folders.path_of(name))
+        return io.NodeOutput(embedding, describe(embedding))
+
+
+def describe(embedding: HiperEmbedding) -> str:
+    """One line on an embedding: N, where it was learned, from which words."""
+    details = embedding.details
+    line = (
+        f"{embedding.tokens} tokens of width {embedding.context_width}, "
+        f"learned on {details.architecture}"
+    )
+    if details.steps:
+        line += f" in {details.steps} steps"
+    if details.source_prompt:
+        line += f' from "{details.source_prompt}"'
+    return f"{line}; recommended strength {details.strength:g}"

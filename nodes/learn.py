@@ -1,0 +1,215 @@
+"""Learn HiPer Embedding: from one picture and one prompt to a tail."""
+
+from __future__ import annotations
+
+import torch
+from comfy_api.v0_0_2 import io
+
+from ..hiper.conditioning import check_conditioning, tail_marks
+from ..hiper.host.denoiser import PRECISIONS
+from ..hiper.host.learning import HostLearned, HostSettings, learn_on_host
+from ..hiper.learning import LearningSettings
+from ..hiper.pictures import loss_curve, to_image
+from .types import CATEGORY, HiperEmbeddingSocket
+from .words import check_free_tokens, prompt_text
+
+# what learning from a plain prompt can't take into account, and what to do instead
+UNWANTED = {
+    "control": "a ControlNet: take the conditioning from before Apply ControlNet",
+    "gligen": "GLIGEN boxes: take the conditioning from before them",
+    "hooks": "hooks: apply the LoRA to the MODEL instead",
+    "area": "an area: take the conditioning from before Set Area",
+    "mask": "a mask: take the conditioning from before Set Mask",
+}
+
+
+class LearnHiperEmbedding(io.ComfyNode):
+    """Equation 4 on ComfyUI's own model, with everything but the tail frozen."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="HiPerLearnEmbedding",
+            display_name="Learn HiPer Embedding",
+            category=CATEGORY,
+            description="Learn the subject of one picture as the last few token vectors of its "
+            "prompt. The model stays as it is; the result is a 15 KB embedding for Compose HiPer "
+            "Conditioning.",
+            search_aliases=["hiper", "personalize", "textual inversion", "train", "identity"],
+            inputs=[
+                io.Model.Input("model", tooltip="The model to learn on; LoRAs on it count."),
+                io.Conditioning.Input(
+                    "conditioning",
+                    tooltip="The encoded source prompt: one sentence that says what the picture "
+                    "shows, e.g. 'a standing dog'. What it doesn't say, the tail learns.",
+                ),
+                io.Latent.Input(
+                    "latent",
+                    tooltip="The picture, from VAE Encode. A batch is several pictures of the "
+                    "same subject; each sample draws one.",
+                ),
+                io.Int.Input(
+                    "tokens",
+                    default=5,
+                    min=1,
+                    max=512,
+                    tooltip="N of the paper (5): how many token vectors are learned. More keep "
+                    "more of the picture and follow later prompts less.",
+                ),
+                io.Int.Input(
+                    "steps",
+                    default=1000,
+                    min=1,
+                    max=100000,
+                    tooltip="Steps of Adam (paper: 1,000).",
+                ),
+                io.Float.Input(
+                    "learning_rate",
+                    default=5e-3,
+                    min=1e-6,
+                    max=1.0,
+                    step=1e-4,
+                    round=1e-6,
+                    tooltip="Adam's learning rate (paper: 0.005).",
+                ),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=0xFFFFFFFFFFFFFFFF,
+                    control_after_generate=True,
+                    tooltip="Which timesteps and noise are drawn. The same seed learns the same "
+                    "tail.",
+                ),
+                io.Int.Input(
+                    "batch_size",
+                    default=1,
+                    min=1,
+                    max=64,
+                    tooltip="Samples a step (paper: 1). More is smoother and costs as much more.",
+                    advanced=True,
+                ),
+                io.Combo.Input(
+                    "precision",
+                    options=list(PRECISIONS),
+                    default="auto",
+                    tooltip="What the model computes in; auto is what it samples in. The tail is "
+                    "always fp32.",
+                    advanced=True,
+                ),
+                io.Combo.Input(
+                    "gradient_checkpointing",
+                    options=["auto", "on", "off"],
+                    default="auto",
+                    tooltip="Less memory for about a third more time. auto turns it on only when "
+                    "the step would not fit.",
+                    advanced=True,
+                ),
+                io.Int.Input(
+                    "preview_every",
+                    default=50,
+                    min=0,
+                    max=10000,
+                    tooltip="Show what the tail has learned every so many steps; 0 never. Uses "
+                    "ComfyUI's live preview setting.",
+                    advanced=True,
+                ),
+                io.Clip.Input(
+                    "clip",
+                    optional=True,
+                    tooltip="Optional: counts the prompt's tokens exactly, so that the tail never "
+                    "cuts a word of it.",
+                ),
+            ],
+            outputs=[
+                HiperEmbeddingSocket.Output(
+                    display_name="embedding", tooltip="The learned tail: save it, or compose it."
+                ),
+                io.Image.Output(display_name="loss", tooltip="The loss of each step and its mean."),
+                io.String.Output(display_name="report", tooltip="How it went, in one line."),
+            ],
+            hidden=[io.Hidden.prompt, io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model,
+        conditioning: list,
+        latent: dict,
+        tokens: int,
+        steps: int,
+        learning_rate: float,
+        seed: int,
+        batch_size: int = 1,
+        precision: str = "auto",
+        gradient_checkpointing: str = "auto",
+        preview_every: int = 50,
+        clip=None,
+    ) -> io.NodeOutput:
+        check_source(conditioning)
+        samples = checked_latent(latent, model)
+        text = prompt_text(cls.hidden.prompt, cls.hidden.unique_id, "conditioning")
+        check_free_tokens(tokens, conditioning[0][0].shape[1], clip, text)
+        learned = learn_on_host(
+            model,
+            conditioning,
+            samples,
+            LearningSettings(steps, learning_rate, batch_size, seed),
+            HostSettings(tokens, precision, gradient_checkpointing, preview_every, text or ""),
+        )
+        plot = to_image(loss_curve(learned.losses))
+        return io.NodeOutput(learned.embedding, plot, report(learned))
+
+
+def check_source(conditioning: list) -> None:
+    """Learning wants one plain prompt."""
+    check_conditioning(conditioning)
+    if len(conditioning) != 1 or len(conditioning[0][0]) != 1:
+        found = len(conditioning) if len(conditioning) != 1 else len(conditioning[0][0])
+        raise ValueError(
+            f"The source conditioning holds {found} prompts; learning wants one: connect a single "
+            "CLIP Text Encode."
+        )
+    options = conditioning[0][1]
+    for key, sentence in UNWANTED.items():
+        if options.get(key) is not None:
+            raise ValueError(f"The source conditioning carries {sentence}.")
+    if tail_marks(options):
+        raise ValueError(
+            "The source conditioning has a HiPer tail in it already: take it from before Compose."
+        )
+
+
+def checked_latent(latent: dict, model) -> torch.Tensor:
+    """The latents `(R, C, H, W)` as this model reads them, or one sentence on what is wrong."""
+    samples = latent["samples"]
+    if getattr(samples, "is_nested", False):
+        raise ValueError(
+            "The latent packs several streams (such as picture and sound); learning wants one "
+            "picture: connect VAE Encode."
+        )
+    wanted = model.model.latent_format.latent_channels
+    if samples.ndim < 4 or samples.shape[1] != wanted:
+        raise ValueError(
+            f"The latent has shape {tuple(samples.shape)}; this model wants {wanted} channels: "
+            "encode the picture with the VAE that belongs to the model."
+        )
+    broken = int((~torch.isfinite(samples)).sum())
+    if broken:
+        raise ValueError(
+            f"{broken} of the latent's {samples.numel()} numbers are NaN or infinite: encode the "
+            "picture again, with the VAE in fp32 if that repeats."
+        )
+    return samples
+
+
+def report(learned: HostLearned) -> str:
+    """One line: loss first and last, seconds, steps."""
+    details = learned.embedding.details
+    line = (
+        f"{details.steps} steps in {learned.seconds:.0f} s "
+        f"({details.steps / max(learned.seconds, 1e-9):.1f} a second); "
+        f"loss {details.first_loss:.4f} in the first tenth, {details.last_loss:.4f} in the last"
+    )
+    return line + ("; with gradient checkpointing" if learned.checkpointed else "")
