@@ -1,0 +1,258 @@
+"""Watching the attention of a running ComfyUI model without touching what it computes.
+
+The wrapper around a whole sampling run hangs three more into that run's own options: one tells
+model calls apart, one knows the conditioning entries, and one, next to the model, looks on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import WrappersMP, add_wrapper_with_key
+from torch import Tensor
+
+from ..attention import AttentionMaps, Prompt, Step, probabilities, without_repeats
+from ..attention_recording import Gathering, Wish
+from ..conditioning import tail_marks
+from .attention_layouts import CrossAttention, Found
+
+KEY = "hiper_attention"
+
+
+class Recording:
+    """Filled by the last sampling run of the model it is wired to."""
+
+    def __init__(self, wish: Wish) -> None:
+        self.wish = wish
+        self.result: Tensor | None = None
+        self._gathering: Gathering | None = None
+        self._run: _Run | None = None
+
+    def outer_sample(self, executor, noise, latent_image, sampler, sigmas, *args, **kwargs):
+        """Watch one sampling run; a second wrapper of the same recording passes it on."""
+        if self._run is not None:
+            return executor(noise, latent_image, sampler, sigmas, *args, **kwargs)
+        guider = executor.class_obj
+        self._run = _Run(self.wish, guider, sigmas, tuple(latent_image.shape))
+        self._run.watch(guider.model_options)
+        try:
+            self.result = executor(noise, latent_image, sampler, sigmas, *args, **kwargs)
+            return self.result
+        finally:
+            self._gathering, self._last, self._run = self._run.gathering, self._run, None
+
+    @property
+    def held(self) -> int:
+        return self._gathering.held if self._gathering else 0
+
+    @property
+    def stride(self) -> int:
+        return self._gathering.stride if self._gathering else 1
+
+    def maps(self) -> AttentionMaps:
+        if self._gathering is None:
+            raise ValueError(
+                "The recording holds nothing: either no sampler uses the MODEL that Record "
+                "Cross-Attention gives out, or the sampler's picture came from ComfyUI's cache. "
+                "Wire that MODEL to the sampler and change its seed, so that it runs again."
+            )
+        if self._gathering.problem:
+            raise ValueError(self._gathering.problem)
+        maps = self._last.maps()
+        if not maps.parts:
+            raise ValueError(self._last.why_nothing())
+        return maps
+
+
+def watched(model: ModelPatcher, recording: Recording) -> ModelPatcher:
+    """The same model, looked at in every sampling run that uses it."""
+    patcher = model.clone()
+    patcher.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, recording.outer_sample)
+    return patcher
+
+
+@dataclass(frozen=True)
+class _Row:
+    """Who owns a stretch of rows in the current model call."""
+
+    number: int  # of the prompt in the gathering
+    length: int
+    columns: Tensor | None
+
+
+class _Run:
+    """One sampling run: which entry, which step, which layer, and the maps gathered."""
+
+    def __init__(self, wish: Wish, guider, sigmas: Tensor, shape: tuple[int, ...]) -> None:
+        self.gathering = Gathering(wish, max(1, len(sigmas) - 1))
+        self.calls = 0
+        self._wish, self._guider, self._shape = wish, guider, shape
+        self._sigmas = [float(sigma) for sigma in sigmas]
+        self._own = {name: {c["uuid"] for c in cs} for name, cs in guider.conds.items()}
+        self._numbers: dict[tuple[Any, str], _Row | None] = {}
+        self._counts: dict[str, int] = {}
+        self._entries: dict[tuple[Any, int], tuple[str, dict]] = {}
+        self._fresh = False
+        self._listening = False
+        self._rows: list[_Row | None] = []
+        self._layout = CrossAttention()
+
+    def watch(self, model_options: dict[str, Any]) -> None:
+        """Install into this run's copy of the options; they are thrown away with the run."""
+        for kind, wrapper in (
+            (WrappersMP.PREDICT_NOISE, self._predict_noise),
+            (WrappersMP.CALC_COND_BATCH, self._calc_cond_batch),
+            (WrappersMP.APPLY_MODEL, self._apply_model),
+        ):
+            add_wrapper_with_key(kind, KEY, wrapper, model_options, is_model_options=True)
+
+    def maps(self) -> AttentionMaps:
+        model = self._guider.model_patcher.model
+        cell = getattr(model.latent_format, "spacial_downscale_ratio", 8)
+        name = type(model.model_config).__name__
+        return self.gathering.maps(self._shape[-2:], cell, name)
+
+    def why_nothing(self) -> str:
+        model = type(self._guider.model_patcher.model).__name__
+        if not self.calls:
+            return (
+                "The sampler never called the model, so there is nothing to show: give it at least "
+                "one step."
+            )
+        if not self._layout.seen:
+            return (
+                f"No cross-attention was seen in this model ({model}): use a model of the SD 1.x, "
+                "SD 2.x or SDXL family."
+            )
+        if self._wish.tail_only:
+            return (
+                "No conditioning had a HiPer tail in it, and only the tail was to be recorded: "
+                "put Compose HiPer Conditioning before the sampler, or record all tokens."
+            )
+        wanted = " and ".join(self._wish.roles or ("any",))
+        return (
+            f"No {wanted} conditioning was used by the sampler (guidance 1 leaves the negative one "
+            "out): record both, or raise the guidance."
+        )
+
+    # the wrappers, outermost first
+
+    def _predict_noise(self, executor, *args, **kwargs):
+        """One prediction of the sampler; extra calls of the model within it are not its own."""
+        self._fresh = True
+        try:
+            return executor(*args, **kwargs)
+        finally:
+            self._fresh = False
+
+    def _calc_cond_batch(self, executor, model, conds, x_in, timestep, model_options):
+        if not self._fresh:
+            return executor(model, conds, x_in, timestep, model_options)
+        self._fresh = False
+        self.calls += 1
+        sigma = float(timestep.flatten()[0])
+        step = self._step_at(sigma)
+        if not self.gathering.wants(step):
+            return executor(model, conds, x_in, timestep, model_options)
+        moment = float(model.model_sampling.timestep(timestep.flatten()[:1])[0])
+        self.gathering.start(Step(step, sigma, moment))
+        self._entries = {}
+        for index, entries in enumerate(conds):
+            role = self._role(entries, index)
+            for entry in entries or ():
+                self._entries[entry["uuid"], index] = role, entry
+        self._listening = True
+        try:
+            return executor(model, conds, x_in, timestep, model_options)
+        finally:
+            self._listening = False
+
+    def _apply_model(
+        self, executor, x, t, c_concat=None, c_crossattn=None, control=None, options=None, **kwargs
+    ):
+        options = options if options is not None else kwargs.pop("transformer_options", {})
+        if self._listening and "uuids" in options:
+            owners = zip(options["uuids"], options["cond_or_uncond"], strict=True)
+            self._rows = [self._row(owner, x.device) for owner in owners]
+            if any(self._rows):
+                self._layout.begin(c_crossattn)
+                options = self._layout.installed(options, self._seen)
+        return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
+
+    # what they found out
+
+    def _step_at(self, sigma: float) -> int:
+        """The step whose stretch of the schedule holds σ: samplers call between its σs, too."""
+        above = [i for i, start in enumerate(self._sigmas[:-1]) if start >= sigma * (1 - 1e-5)]
+        return above[-1] if above else 0
+
+    def _role(self, entries: list | None, index: int) -> str:
+        for name, known in self._guider.conds.items():
+            if entries is known:
+                return name
+        uuids = {entry["uuid"] for entry in entries or ()}
+        for name, known in self._own.items():
+            if uuids & known:
+                return name
+        return f"conditioning {index + 1}"
+
+    def _row(self, owner: tuple[Any, int], device: torch.device) -> _Row | None:
+        """An entry's row, made when it first appears; its area may share the uuid of another's."""
+        role, entry = self._entries.get(owner, ("", {}))
+        text = entry.get("model_conds", {}).get("c_crossattn")
+        if text is None or not self._wish.wants_role(role):
+            return None
+        key = owner[0], role
+        if key not in self._numbers:
+            tails = tail_marks(entry)
+            length = text.cond.shape[1]
+            columns = self._wish.columns(length, tails)
+            if not columns:
+                self._numbers[key] = None
+                return None
+            self._counts[role] = self._counts.get(role, 0) + 1
+            area = entry.get("area")
+            prompt = Prompt(role, self._counts[role], length, columns, tails, self._clipped(area))
+            index = None
+            if len(columns) < length:
+                index = torch.tensor(columns, device=device)
+            self._numbers[key] = _Row(self.gathering.prompt(prompt), length, index)
+        return self._numbers[key]
+
+    def _clipped(self, area) -> tuple[int, int, int, int] | None:
+        """An area as the sampler cuts it at the latent's edge: height, width, top, left."""
+        if area is None or len(area) != 4:
+            return None
+        height, width = self._shape[-2:]
+        h, w, y, x = (int(n) for n in area)
+        clipped = min(h, height - y), min(w, width - x), y, x
+        return None if clipped == (height, width, 0, 0) else clipped
+
+    def _seen(self, found: Found) -> None:
+        """One cross-attention call: each wanted entry's rows, turned into maps."""
+        each = found.q.shape[0] // len(self._rows)
+        for index, row in enumerate(self._rows):
+            if row is None:
+                continue
+            rows = slice(index * each, (index + 1) * each)
+            mask = found.mask
+            if mask is not None and mask.shape[0] > 1:
+                mask = mask[rows]
+            maps = probabilities(found.q[rows], found.k[rows], self._head(found), found.scale, mask)
+            maps = without_repeats(maps[..., found.text], row.length)
+            if row.columns is not None:
+                maps = maps.index_select(-1, row.columns)
+            maps = maps.transpose(-2, -1).unflatten(-1, found.size)
+            self.gathering.add(row.number, found.layer, maps)
+
+    def _head(self, found: Found) -> int | None:
+        head = self._wish.head
+        if head is not None and head >= found.q.shape[1]:
+            raise ValueError(
+                f"head is {head + 1}, but {found.layer} of this model has {found.q.shape[1]} "
+                f"heads: choose 1 to {found.q.shape[1]}, or 0 for their mean."
+            )
+        return head
