@@ -1,0 +1,1 @@
+"""The embedded demo model: a small Stable Diffusion of drawn animals, whose facts count."""
