@@ -4,7 +4,9 @@ from comfy_api.v0_0_2 import ComfyExtension, io
 
 from ..hiper.host import folders
 from .compose import ComposeHiperConditioning
+from .demo_picture import DrawHiperDemoAnimal
 from .files import LoadHiperEmbedding, SaveHiperEmbedding
+from .grid import GridPairs, GridValues, PictureGrid
 from .learn import LearnHiperEmbedding
 
 
@@ -20,6 +22,10 @@ class HiperExtension(ComfyExtension):
             ComposeHiperConditioning,
             SaveHiperEmbedding,
             LoadHiperEmbedding,
+            GridValues,
+            GridPairs,
+            PictureGrid,
+            DrawHiperDemoAnimal,
         ]
 
 

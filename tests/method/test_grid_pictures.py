@@ -80,7 +80,14 @@ def test_labels_then_batches_decide_the_shape(count, labels, batches, columns, s
 
 def test_pictures_given_by_column_are_turned():
     assert shape_of(6, Labels(), [2, 2, 2], by_column=True) == (2, 3)
-    assert by_rows(["a1", "b1", "a2", "b2", "a3", "b3"], (2, 3)) == "a1 a2 a3 b1 b2 b3".split()
+    assert by_rows(["a1", "b1", "a2", "b2", "a3", "b3"], (2, 3)) == [
+        "a1",
+        "a2",
+        "a3",
+        "b1",
+        "b2",
+        "b3",
+    ]
     with pytest.raises(ValueError, match="5 pictures don't fill 2 rows of 3"):
         by_rows(list("abcde"), (2, 3))
 
