@@ -1,0 +1,100 @@
+"""Write every shipped graph, and with `--pictures` run each and keep what it shows."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import time
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from .figures import GRAPHS
+from .graph import Graph
+from .prompt import to_prompt
+
+FOLDER = Path(__file__).resolve().parents[1]
+THUMBNAIL = (640, 480)
+WAIT = 1800  # seconds
+
+
+class Server:
+    """A running ComfyUI with the pack in it."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address.rstrip("/")
+
+    def fetch(self, path: str, body: Any = None) -> bytes:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.address}{path}", data)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.read()
+
+    def definitions(self) -> dict[str, Any]:
+        return json.loads(self.fetch("/object_info"))
+
+    def run(self, prompt: dict[str, Any]) -> dict[str, Any]:
+        """Queue a prompt and wait for what its output nodes give."""
+        number = json.loads(self.fetch("/prompt", {"prompt": prompt}))["prompt_id"]
+        for _ in range(WAIT):
+            history = json.loads(self.fetch(f"/history/{number}"))
+            if number in history:
+                status = history[number]["status"]
+                if status["status_str"] != "success":
+                    raise RuntimeError(f"The run failed: {status['messages'][-1]}")
+                return history[number]["outputs"]
+            time.sleep(1)
+        raise TimeoutError(f"The run took longer than {WAIT} seconds.")
+
+    def picture(self, found: dict[str, str]) -> Image.Image:
+        query = urllib.parse.urlencode(found)
+        return Image.open(io.BytesIO(self.fetch(f"/view?{query}"))).convert("RGB")
+
+
+def thumbnail(pictures: list[Image.Image]) -> Image.Image:
+    """The pictures side by side on white, as the template browser shows them."""
+    page = Image.new("RGB", THUMBNAIL, "white")
+    gap = 16
+    width = (THUMBNAIL[0] - gap * (len(pictures) + 1)) // len(pictures)
+    for index, picture in enumerate(pictures):
+        scale = min(width / picture.width, (THUMBNAIL[1] - 2 * gap) / picture.height)
+        size = round(picture.width * scale), round(picture.height * scale)
+        x = gap + index * (width + gap) + (width - size[0]) // 2
+        resized = picture.resize(size, Image.Resampling.LANCZOS)
+        page.paste(resized, (x, (THUMBNAIL[1] - size[1]) // 2))
+    return page
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m workflows.source", description=__doc__)
+    parser.add_argument("--server", default="http://127.0.0.1:8188", help="a running ComfyUI")
+    parser.add_argument("--only", nargs="*", default=list(GRAPHS), help="names of graphs")
+    parser.add_argument(
+        "--pictures", action="store_true", help="also run the demo graphs for their .jpg"
+    )
+    arguments = parser.parse_args()
+    server = Server(arguments.server)
+    definitions = server.definitions()
+    for name in arguments.only:
+        draw, stage = GRAPHS[name]
+        graph = Graph(definitions)
+        draw(graph, stage)
+        text = graph.to_json()
+        (FOLDER / f"{name}.json").write_text(text, encoding="utf-8")
+        print(f"{name}.json", flush=True)
+        if not arguments.pictures or stage.name != "demo":
+            continue
+        outputs = server.run(to_prompt(json.loads(text), definitions))
+        shown = [server.picture(outputs[str(node)]["images"][0]) for node in graph.shown]
+        for twin, (drawn, _) in GRAPHS.items():
+            if drawn is draw:  # the same graph on a checkpoint shows the demo model's picture
+                thumbnail(shown).save(FOLDER / f"{twin}.jpg", quality=88)
+                print(f"{twin}.jpg", flush=True)
+
+
+if __name__ == "__main__":
+    main()
