@@ -14,6 +14,17 @@ from .conditioning import TailMark
 
 
 @dataclass(frozen=True)
+class Token:
+    """One column of a prompt; pieces of one word share its number in `word`."""
+
+    index: int
+    label: str
+    kind: str  # special, word, tail or pad
+    word: int | None = None
+    text: str = ""  # of the whole word, to choose it by
+
+
+@dataclass(frozen=True)
 class Prompt:
     """One conditioning entry as the model saw it; `columns` are the tokens whose maps were kept."""
 
@@ -23,6 +34,7 @@ class Prompt:
     columns: tuple[int, ...]
     tails: tuple[TailMark, ...] = ()
     area: tuple[int, int, int, int] | None = None  # height, width, top, left in latent cells
+    words: tuple[Token, ...] = ()  # what a tokenizer made of its text, where that is known
 
     @property
     def title(self) -> str:

@@ -4,35 +4,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from .attention import Prompt
+from .attention import AttentionMaps, Prompt, Token
 from .conditioning import TailMark
 
 SPECIAL, WORD, TAIL, PAD = "special", "word", "tail", "pad"
 START, END = "‹start›", "‹end›"
 
 
-@dataclass(frozen=True)
-class Token:
-    """One column of a prompt; pieces of one word share its number in `word`."""
-
-    index: int
-    label: str
-    kind: str
-    word: int | None = None
-    text: str = ""  # of the whole word, to choose it by
-
-
-def tokens_of(prompt: Prompt, words: Sequence[Token] | None = None) -> list[Token]:
-    """The kept tokens of a prompt: read ones where there are any, else `1 … T`, tails marked."""
-    named = {token.index: token for token in words or ()}
-    if named and max(named) >= prompt.length:
+def labelled(maps: AttentionMaps, prompt: int, words: Sequence[Token]) -> AttentionMaps:
+    """The same maps with what a tokenizer made of one prompt's text."""
+    length = maps.prompts[prompt].length
+    if len(words) > length:
         raise ValueError(
-            f"The text for the labels has {max(named) + 1} tokens, but the conditioning "
-            f"{prompt.length}: give the text that this conditioning was encoded from."
+            f"The text for the labels has {len(words)} tokens, but the conditioning {length}: "
+            "give the text that this conditioning was encoded from."
         )
+    prompts = list(maps.prompts)
+    prompts[prompt] = replace(prompts[prompt], words=tuple(words))
+    return replace(maps, prompts=tuple(prompts))
+
+
+def tokens_of(prompt: Prompt) -> list[Token]:
+    """The kept tokens of a prompt: read ones where there are any, else `1 … T`, tails marked."""
+    named = {token.index: token for token in prompt.words}
     tails = tail_labels(prompt.tails)
     tokens = []
     for index in prompt.columns:
@@ -41,7 +38,7 @@ def tokens_of(prompt: Prompt, words: Sequence[Token] | None = None) -> list[Toke
         elif index in named:
             tokens.append(named[index])
         else:
-            tokens.append(Token(index, str(index + 1), WORD if not named else PAD))
+            tokens.append(Token(index, str(index + 1), PAD if named else WORD))
     return tokens
 
 

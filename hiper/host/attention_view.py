@@ -41,7 +41,8 @@ def view(
     noise = comfy.sample.prepare_noise(samples, moment.seed, latent.get("batch_index"))
     sigma = sigma_at(model, moment.progress)
     sigmas = torch.tensor([sigma, 0.0])
-    guider.sample(noise, samples, _OneCall(), sigmas, disable_pbar=True, seed=moment.seed)
+    with torch.no_grad():
+        guider.sample(noise, samples, _OneCall(), sigmas, disable_pbar=True, seed=moment.seed)
     return recording.maps()
 
 

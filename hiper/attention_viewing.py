@@ -1,0 +1,226 @@
+"""From recorded maps to what a person sees: tokens chosen, pictures drawn, one scale throughout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from .attention import AttentionMaps, Step, Token
+from .attention_figures import Heading, Named, below_each_other, strip_over_time, token_grid
+from .attention_pictures import common_scale, laid_over, mask_of, union
+from .attention_tokens import TAIL, chosen, tokens_of
+
+MOST_MOMENTS = 10  # columns of a strip over time
+MOST_ROWS = 12
+
+
+@dataclass(frozen=True)
+class Viewed:
+    """One conditioning entry that is shown, with its tokens."""
+
+    prompt: int
+    title: str
+    tokens: list[Token]
+
+
+class Viewing:
+    """Some entries of recorded maps: every picture of them that the nodes give out."""
+
+    def __init__(
+        self, maps: AttentionMaps, prompts: tuple[int, ...], shrink: int | None = None
+    ) -> None:
+        self.maps, self.shrink = maps, shrink
+        self.viewed = [
+            Viewed(prompt, maps.prompts[prompt].title, tokens_of(maps.prompts[prompt]))
+            for prompt in prompts
+            if maps.steps_of(prompt)
+        ]
+
+    @property
+    def recorded(self) -> bool:
+        """Whether these are maps of a sampling run rather than of one call."""
+        return self.maps.total_steps > 1
+
+    def mean(self, viewed: Viewed, step: Step | None = None) -> Tensor:
+        """The maps `(B, K, H, W)` of one entry, of one step or of all."""
+        steps = None if step is None else (step.index,)
+        return self.maps.mean(viewed.prompt, steps, self.shrink)
+
+    @cached_property
+    def means(self) -> list[Tensor]:
+        return [self.mean(viewed) for viewed in self.viewed]
+
+    @cached_property
+    def scale(self) -> float:
+        """What the brightest colour of the mean maps stands for."""
+        return self._scale(self.means)
+
+    @cached_property
+    def scale_of_frames(self) -> float:
+        """What the brightest colour stands for where steps are shown one by one."""
+        if not self.recorded:
+            return self.scale
+        return max(
+            self._scale_of(viewed, self.mean(viewed, step))
+            for viewed in self.viewed
+            for step in self.maps.steps_of(viewed.prompt)
+        )
+
+    def _scale(self, means: list[Tensor]) -> float:
+        return max(map(self._scale_of, self.viewed, means))
+
+    @staticmethod
+    def _scale_of(viewed: Viewed, maps: Tensor) -> float:
+        return common_scale([(viewed.tokens, one) for one in maps])
+
+    # in words
+
+    def moment(self, step: Step) -> str:
+        label = f"t = {step.timestep:.4g}"
+        if self.recorded:
+            label += f" (step {step.index + 1} of {self.maps.total_steps})"
+        return label
+
+    @property
+    def subtitle(self) -> str:
+        maps = self.maps
+        steps = maps.steps
+        if self.recorded:
+            when = f"mean of {len(steps)} of {maps.total_steps} steps"
+        else:
+            when = f"timestep {steps[0].timestep:.4g}"
+        if self.shrink is None:
+            where = f"mean of all {self.layers} layers"
+        else:
+            where = (
+                f"layers at 1/{self.shrink} of the latent" if self.shrink > 1 else "finest layers"
+            )
+        height, width = self.means[0].shape[-2:]
+        return f"{when}  ·  {where}  ·  {maps.heads}  ·  map {width}×{height}  ·  {maps.model}"
+
+    @property
+    def layers(self) -> int:
+        """How many layers were looked at, whichever way they were kept."""
+        maps, seen = self.maps, self.viewed[0].prompt
+        step = maps.steps_of(seen)[0].index
+        return sum(part.layers for part in maps.parts if (part.prompt, part.step) == (seen, step))
+
+    def title_of(self, viewed: Viewed, picture: int) -> str:
+        return viewed.title + (f"  ·  picture {picture + 1}" if self.maps.batch > 1 else "")
+
+    # pictures
+
+    def grids(self) -> list[Image.Image]:
+        """One figure for each picture of the batch, its conditionings below each other."""
+        pages = []
+        for picture in range(self.maps.batch):
+            parts = []
+            for viewed, mean in zip(self.viewed, self.means, strict=True):
+                title = f"Cross-attention  ·  {self.title_of(viewed, picture)}"
+                shown = Named(viewed.title, viewed.tokens, mean[picture])
+                parts.append(token_grid(shown, self.scale, Heading(title, self.subtitle)))
+            pages.append(below_each_other(parts))
+        return pages
+
+    def picked(self, choice: str) -> list[list[Token]]:
+        """The chosen tokens of each entry; a word need only be in one of them."""
+        found, problem = [], None
+        for viewed in self.viewed:
+            try:
+                found.append(chosen(viewed.tokens, choice))
+            except ValueError as error:
+                problem = error
+                found.append([])
+        if problem and not any(found):
+            raise problem
+        return found
+
+    def chosen_map(self, choice: str, step: Step | None = None) -> Tensor:
+        """How likely each cell looks at any chosen token, `(B, H, W)`; of more entries the most."""
+        unions: list[Tensor] = []
+        for place, (viewed, picked) in enumerate(
+            zip(self.viewed, self.picked(choice), strict=True)
+        ):
+            if not picked:
+                continue
+            if step is None:
+                mean = self.means[place]
+            elif any(s.index == step.index for s in self.maps.steps_of(viewed.prompt)):
+                mean = self.mean(viewed, step)
+            else:
+                continue
+            unions.append(union(viewed.tokens, picked, mean))
+        if not unions:
+            return torch.zeros(self.maps.batch, *self.means[0].shape[-2:])
+        largest = max((one.shape[-2:] for one in unions), key=lambda size: size[0] * size[1])
+        resized = [
+            torch.nn.functional.interpolate(one[None], size=tuple(largest), mode="bilinear")[0]
+            for one in unions
+        ]
+        return torch.stack(resized).amax(dim=0)
+
+    def mask(self, choice: str, size: tuple[int, int], threshold: float | None) -> Tensor:
+        return mask_of(self.chosen_map(choice), size, threshold)
+
+    def overlays(
+        self, choice: str, pictures: list[Image.Image], opacity: float
+    ) -> list[Image.Image]:
+        """The chosen tokens' map over each picture; the brightest colour is its own peak."""
+        maps = self.chosen_map(choice).cpu().numpy()
+        return [
+            laid_over(pictures[n % len(pictures)], values / max(values.max(), 1e-12), opacity)
+            for n, values in enumerate(maps)
+        ]
+
+    def over_time(
+        self, choice: str, pictures: list[Image.Image], opacity: float
+    ) -> Iterator[Image.Image]:
+        """The first picture's overlay at every step, all on one scale."""
+        maps = [self.chosen_map(choice, step)[0].cpu().numpy() for step in self.maps.steps]
+        highest = max([float(values.max()) for values in maps] + [1e-12])
+        for values in maps:
+            yield laid_over(pictures[0], values / highest, opacity)
+
+    def strip(self, choice: str) -> Image.Image:
+        """The chosen tokens, and the tail as one, at up to ten moments of the first picture."""
+        parts = []
+        for viewed, picked in zip(self.viewed, self.picked(choice), strict=True):
+            steps = evenly(self.maps.steps_of(viewed.prompt), MOST_MOMENTS)
+            if picked and steps:
+                parts.append(self._strip(viewed, picked, steps))
+        return below_each_other(parts)
+
+    def _strip(self, viewed: Viewed, picked: list[Token], steps: list[Step]) -> Image.Image:
+        words = [(t.label, False, [t]) for t in picked if t.kind != TAIL][:MOST_ROWS]
+        tail = [token for token in viewed.tokens if token.kind == TAIL]
+        if tail:
+            words.append((f"tail ({len(tail)} tokens)", True, tail))
+        means = [self.mean(viewed, step)[:1] for step in steps]
+        rows: list[tuple[str, bool, list[np.ndarray]]] = []
+        for label, learned, tokens in words:
+            maps = [union(viewed.tokens, tokens, mean)[0].cpu().numpy() for mean in means]
+            rows.append((label, learned, maps))
+        scale = max(float(values.max()) for _, _, maps in rows for values in maps)
+        moments = [f"step {step.index + 1}\nt = {step.timestep:.4g}" for step in steps]
+        heading = Heading(f"Cross-attention over time  ·  {viewed.title}", self.subtitle)
+        return strip_over_time(rows, moments, max(scale, 1e-12), heading)
+
+
+def evenly(items: tuple, most: int) -> list:
+    """At most so many of the items, the first and the last among them."""
+    if len(items) <= most:
+        return list(items)
+    return [items[round(n * (len(items) - 1) / (most - 1))] for n in range(most)]
+
+
+def same_shape(image: tuple[int, int], latent: tuple[int, int]) -> bool:
+    """Whether picture and latent (height, width) show the same frame, to one latent cell."""
+    (height, width), (rows, columns) = image, latent
+    cell = max(height / rows, width / columns)
+    return abs(width - height * columns / rows) <= cell
