@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -105,6 +105,11 @@ class AttentionMaps:
 
     def prompts_of(self, role: str) -> tuple[int, ...]:
         return tuple(i for i, prompt in enumerate(self.prompts) if prompt.role == role)
+
+    def titled(self, names: dict[str, str]) -> AttentionMaps:
+        """The same maps with other names for the roles."""
+        prompts = (replace(p, role=names.get(p.role, p.role)) for p in self.prompts)
+        return replace(self, prompts=tuple(prompts))
 
     def mean(
         self, prompt: int, steps: Collection[int] | None = None, shrink: int | None = None

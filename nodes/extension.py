@@ -8,6 +8,7 @@ from .demo_picture import DrawHiperDemoAnimal
 from .files import LoadHiperEmbedding, SaveHiperEmbedding
 from .grid import GridPairs, GridValues, PictureGrid
 from .learn import LearnHiperEmbedding
+from .viewer import NODES as VIEWER_NODES
 
 
 class HiperExtension(ComfyExtension):
@@ -26,6 +27,7 @@ class HiperExtension(ComfyExtension):
             GridPairs,
             PictureGrid,
             DrawHiperDemoAnimal,
+            *VIEWER_NODES,
         ]
 
 

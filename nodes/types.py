@@ -2,7 +2,9 @@
 
 from comfy_api.v0_0_2 import io
 
+from ..hiper.attention import AttentionMaps
 from ..hiper.embedding import HiperEmbedding
+from ..hiper.host.attention import Recording
 
 
 @io.comfytype(io_type="HIPER_EMBEDDING")
@@ -10,6 +12,20 @@ class HiperEmbeddingSocket(io.ComfyTypeIO):
     """A learned tail and what it knows of itself."""
 
     Type = HiperEmbedding
+
+
+@io.comfytype(io_type="ATTENTION_MAPS")
+class AttentionMapsSocket(io.ComfyTypeIO):
+    """Cross-attention maps that were looked at, and their tokens' labels."""
+
+    Type = AttentionMaps
+
+
+@io.comfytype(io_type="ATTENTION_RECORDING")
+class AttentionRecordingSocket(io.ComfyTypeIO):
+    """Cross-attention maps to come: filled when the sampler has run."""
+
+    Type = Recording
 
 
 CATEGORY = "HiPer"

@@ -52,6 +52,13 @@ class Recording:
     def stride(self) -> int:
         return self._gathering.stride if self._gathering else 1
 
+    def ended_with(self, samples: Tensor) -> bool:
+        """Whether these latents are what the recorded run gave out."""
+        result = self.result
+        if result is None or getattr(result, "is_nested", False) or result.shape != samples.shape:
+            return False
+        return torch.equal(result.to(samples), samples)
+
     def maps(self) -> AttentionMaps:
         if self._gathering is None:
             raise ValueError(

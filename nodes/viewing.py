@@ -1,0 +1,152 @@
+"""What the viewing nodes ask in the same words, and the checks that they share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from comfy_api.v0_0_2 import io
+from PIL import Image
+
+from ..hiper.attention import AttentionMaps
+from ..hiper.attention_tokens import labelled, read_tokens
+from ..hiper.attention_viewing import same_shape
+from ..hiper.conditioning import FAMILY_OF_WIDTH, check_conditioning
+from ..hiper.grid_pictures import to_pictures
+from .words import prompt_text
+
+LAYERS = {"all": None, "latent size": 1, "1/2": 2, "1/4": 4, "1/8": 8}
+LABELS_APART = "---"  # a line of its own between the prompts of a combined conditioning
+
+
+def layers_input() -> io.Combo.Input:
+    return io.Combo.Input(
+        "layers",
+        options=list(LAYERS),
+        default="all",
+        tooltip="Which layers are averaged: all, or those whose maps are this part of the latent's "
+        "size. Coarse ones show where things are, fine ones edges.",
+        advanced=True,
+    )
+
+
+def head_input() -> io.Int.Input:
+    return io.Int.Input(
+        "head",
+        default=0,
+        min=0,
+        max=64,
+        tooltip="One attention head alone, from 1; 0 is the mean of all.",
+        advanced=True,
+    )
+
+
+def timestep_input() -> io.Float.Input:
+    return io.Float.Input(
+        "timestep",
+        display_name="timestep %",
+        default=100.0,
+        min=0.0,
+        max=100.0,
+        step=1.0,
+        tooltip="Where in the sampling to look: 0 is pure noise, 100 the last timestep, where the "
+        "picture is done (as in the paper's Figure 3).",
+    )
+
+
+def seed_input() -> io.Int.Input:
+    return io.Int.Input(
+        "seed",
+        default=0,
+        min=0,
+        max=0xFFFFFFFFFFFFFFFF,
+        tooltip="Of the noise that the picture is brought back to that timestep with.",
+        advanced=True,
+    )
+
+
+def checked_latent(latent: dict[str, Any], model: Any) -> torch.Tensor:
+    """The latents `(B, C, H, W)`, or one sentence on why this model can't look at them."""
+    samples = latent["samples"]
+    wanted = model.model.latent_format.latent_channels
+    if getattr(samples, "is_nested", False) or samples.ndim != 4 or samples.shape[1] != wanted:
+        raise ValueError(
+            f"The latent has shape {tuple(samples.shape)}; wanted pictures of {wanted} channels "
+            "(batch, channels, height, width): connect the latent that this model sampled, or "
+            "VAE Encode with its VAE."
+        )
+    return samples
+
+
+def checked_conditioning(conditioning: list, model: Any) -> None:
+    """The text must be of the width that the model's cross-attention reads."""
+    check_conditioning(conditioning)
+    wanted = model.model.model_config.unet_config.get("context_dim")
+    for text, _ in conditioning:
+        if isinstance(wanted, int) and text.shape[-1] != wanted:
+            family = FAMILY_OF_WIDTH.get(wanted, "this model")
+            raise ValueError(
+                f"The conditioning is {text.shape[-1]} wide, but {family} reads {wanted}: encode "
+                "the prompt with the CLIP of the same checkpoint."
+            )
+
+
+def checked_pictures(image: torch.Tensor | None, maps: AttentionMaps) -> list[Image.Image]:
+    """The pictures to lay maps over, or grey ones of the latent's size where none is given."""
+    height, width = maps.picture_size
+    if image is None:
+        return [Image.new("RGB", (width, height), "#22262e")]
+    size = tuple(image.shape[1:3])
+    if not same_shape(size, maps.latent_size):
+        raise ValueError(
+            f"The image is {size[1]}×{size[0]}, but the latent stands for {width}×{height}, which "
+            "has another shape: connect the picture that was decoded from this latent."
+        )
+    return to_pictures(image)
+
+
+def with_labels(
+    maps: AttentionMaps, prompts: tuple[int, ...], clip: Any, text: str, found: str | None
+) -> AttentionMaps:
+    """The maps with words for tokens, from the text given, else the one found in the graph."""
+    given = text.strip()
+    if clip is None:
+        if given:
+            raise ValueError(
+                "There is a prompt for the labels but no CLIP to cut it into tokens: connect the "
+                "CLIP that the conditioning was encoded with, or clear labels."
+            )
+        return maps
+    texts = [part.strip() for part in f"\n{given}\n".split(f"\n{LABELS_APART}\n")]
+    if not given:
+        if found is None:
+            return maps
+        texts = [found]
+    for place, prompt in enumerate(prompts):
+        text = texts[min(place, len(texts) - 1)]
+        try:
+            words = read_tokens(clip, text, maps.prompts[prompt].length)
+        except ValueError:
+            if given:
+                raise
+            continue
+        maps = labelled(maps, prompt, words)
+    return maps
+
+
+def sampler_text(graph: dict[str, Any] | None, node_id: str | None, role: str) -> str | None:
+    """The text behind the sampler whose latent a node is given, or None where it can't be known."""
+    if not graph or node_id not in graph:
+        return None
+    waiting, seen = [graph[node_id].get("inputs", {}).get("latent")], set()
+    while waiting:
+        link = waiting.pop(0)
+        if not (isinstance(link, list) and len(link) == 2) or link[0] in seen:
+            continue
+        seen.add(link[0])
+        inputs = graph.get(link[0], {}).get("inputs", {})
+        for socket in (role, "conditioning") if role == "positive" else (role,):
+            if isinstance(inputs.get(socket), list):
+                return prompt_text(graph, link[0], socket)
+        waiting += [value for value in inputs.values() if isinstance(value, list)]
+    return None
