@@ -11,13 +11,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .attention import AttentionMaps, Step, Token
+from .attention import AttentionMaps, Prompt, Step, Token
 from .attention_figures import Heading, Named, below_each_other, strip_over_time, token_grid
 from .attention_pictures import common_scale, laid_over, mask_of, union
-from .attention_tokens import TAIL, chosen, tokens_of
+from .attention_tokens import TAIL, WORD, chosen, tokens_of
 
 MOST_MOMENTS = 10  # columns of a strip over time
 MOST_ROWS = 12
+SIDES = ("positive", "negative")
+LONGEST_TITLE = 72
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Viewing:
     ) -> None:
         self.maps, self.shrink = maps, shrink
         self.viewed = [
-            Viewed(prompt, maps.prompts[prompt].title, tokens_of(maps.prompts[prompt]))
+            Viewed(prompt, named(maps.prompts[prompt]), tokens_of(maps.prompts[prompt]))
             for prompt in prompts
             if maps.steps_of(prompt)
         ]
@@ -102,7 +104,7 @@ class Viewing:
                 f"layers at 1/{self.shrink} of the latent" if self.shrink > 1 else "finest layers"
             )
         height, width = self.means[0].shape[-2:]
-        return f"{when}  ·  {where}  ·  {maps.heads}  ·  map {width}×{height}  ·  {maps.model}"
+        return f"{when}  ·  {where}  ·  {maps.heads}  ·  map {width} x {height}  ·  {maps.model}"
 
     @property
     def layers(self) -> int:
@@ -188,9 +190,12 @@ class Viewing:
             yield laid_over(pictures[0], values / highest, opacity)
 
     def strip(self, choice: str) -> Image.Image:
-        """The chosen tokens, and the tail as one, at up to ten moments of the first picture."""
+        """The chosen tokens, else the words, then the tail as one, at up to ten moments."""
         parts = []
         for viewed, picked in zip(self.viewed, self.picked(choice), strict=True):
+            if not choice.strip():
+                words = [token for token in viewed.tokens if token.kind == WORD and token.text]
+                picked = words or picked
             steps = evenly(self.maps.steps_of(viewed.prompt), MOST_MOMENTS)
             if picked and steps:
                 parts.append(self._strip(viewed, picked, steps))
@@ -207,9 +212,25 @@ class Viewing:
             maps = [union(viewed.tokens, tokens, mean)[0].cpu().numpy() for mean in means]
             rows.append((label, learned, maps))
         scale = max(float(values.max()) for _, _, maps in rows for values in maps)
-        moments = [f"step {step.index + 1}\nt = {step.timestep:.4g}" for step in steps]
+        moments = [f"t = {step.timestep:.4g}" for step in steps]
+        if self.recorded:
+            pairs = zip(steps, moments, strict=True)
+            moments = [f"step {step.index + 1}\n{moment}" for step, moment in pairs]
         heading = Heading(f"Cross-attention over time  ·  {viewed.title}", self.subtitle)
         return strip_over_time(rows, moments, max(scale, 1e-12), heading)
+
+
+def named(prompt: Prompt) -> str:
+    """A prompt's own words where they are known and it has no better name."""
+    if prompt.role not in SIDES or not prompt.words:
+        return prompt.title
+    words = {token.word: token.text for token in prompt.words if token.text}
+    text = " ".join(words.values()) or "(no words)"
+    text = text if len(text) <= LONGEST_TITLE else text[:LONGEST_TITLE].rstrip() + "…"
+    tail = " + tail" if prompt.tails else ""
+    area = " (area)" if prompt.area else ""
+    side = "" if prompt.role == SIDES[0] else f"{prompt.role}: "
+    return f"{side}{text}{tail}{area}"
 
 
 def evenly(items: tuple, most: int) -> list:
