@@ -1,0 +1,147 @@
+"""The trained demo model: load it, denoise with it, sample from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from torch import Tensor
+
+from ..embedding import join
+from .drawing import SIZE
+from .latents import LatentSpace
+from .schedule import TIMESTEPS, clean_from_v, sigmas
+from .text import TextEncoder
+from .unet import UNet, Watch
+
+WEIGHTS = Path(__file__).with_name("weights") / "demo.safetensors"
+ARCHITECTURE = "HiPerDemo"
+STEPS = 25
+GUIDANCE = 3.0
+
+
+@dataclass(frozen=True)
+class DemoModel:
+    """The three nets and the noise schedule `(1000,)`."""
+
+    unet: UNet
+    text: TextEncoder
+    latents: LatentSpace
+    sigmas: Tensor
+
+    def encode(self, picture: Image.Image) -> Tensor:
+        """A picture of any size as latents `(1, 12, 16, 16)`."""
+        return self.latents.encode(to_tensor(picture)[None])
+
+    def decode(self, latent: Tensor) -> list[Image.Image]:
+        drawn = self.latents.decode(latent).clamp(-1, 1).add(1).mul(127.5).round()
+        pixels = drawn.permute(0, 2, 3, 1).byte().numpy()
+        return [Image.fromarray(one) for one in pixels]
+
+
+def to_tensor(picture: Image.Image) -> Tensor:
+    """The middle square of a picture, `(3, 64, 64)` in [-1, 1]."""
+    picture = picture.convert("RGB")
+    side = min(picture.size)
+    left, top = (picture.width - side) // 2, (picture.height - side) // 2
+    square = picture.crop((left, top, left + side, top + side))
+    if side != SIZE:
+        square = square.resize((SIZE, SIZE), Image.Resampling.LANCZOS)
+    return torch.from_numpy(np.asarray(square, dtype=np.float32) / 127.5 - 1).permute(2, 0, 1)
+
+
+def split_weights(path: Path = WEIGHTS) -> dict[str, dict[str, Tensor]]:
+    """The file's tensors in single precision, by net: unet, text, latents."""
+    nets: dict[str, dict[str, Tensor]] = {"unet": {}, "text": {}, "latents": {}}
+    for name, tensor in load_file(path).items():
+        net, key = name.split(".", 1)
+        nets[net][key] = tensor.float()
+    return nets
+
+
+def load(path: Path = WEIGHTS) -> DemoModel:
+    if not path.is_file():
+        raise ValueError(
+            f"There are no demo weights at {path}: install the pack again, or train them with "
+            "python -m hiper.demo.train."
+        )
+    weights = split_weights(path)
+    nets = UNet(), TextEncoder(), LatentSpace()
+    for net, name in zip(nets, weights, strict=True):
+        net.load_state_dict(weights[name])
+        net.eval().requires_grad_(False)
+    return DemoModel(*nets, sigmas())
+
+
+class DemoDenoiser:
+    """The demo model and the head `(…, 77 − N, 128)` of one prompt, or of one a picture."""
+
+    def __init__(self, model: DemoModel, head: Tensor) -> None:
+        self._model, self._head = model, head
+
+    def noise(self, clean: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
+        return clean + noise * sigma.view(-1, 1, 1, 1)
+
+    def sigmas(self, u: Tensor) -> Tensor:
+        return self._model.sigmas[(u * TIMESTEPS).long().clamp(max=TIMESTEPS - 1)]
+
+    def error_weight(self, sigma: Tensor) -> Tensor:
+        return (sigma**2 + 1) / sigma**2
+
+    def denoise(self, noisy: Tensor, sigma: Tensor, tail: Tensor) -> Tensor:
+        context = join(self._head, tail[:, 0]).expand(len(noisy), -1, -1)
+        return denoise(self._model, noisy, sigma, context)
+
+
+def denoise(
+    model: DemoModel, noisy: Tensor, sigma: Tensor, context: Tensor, watch: Watch | None = None
+) -> Tensor:
+    """x0_hat of `(B, 12, H, W)` at σ `(B,)` for the prompts `(B, 77, 128)`."""
+    timestep = (sigma.log()[:, None] - model.sigmas.log()[None]).abs().argmin(1)
+    entering = noisy / (sigma**2 + 1).sqrt().view(-1, 1, 1, 1)
+    return clean_from_v(noisy, model.unet(entering, timestep, context, watch), sigma)
+
+
+def sampling_sigmas(model: DemoModel, steps: int) -> Tensor:
+    """σ from the schedule's end to 0 in even timesteps, as ComfyUI's "normal" scheduler."""
+    timesteps = torch.linspace(TIMESTEPS - 1, 0, steps)
+    low, share = timesteps.floor().long(), timesteps.frac()
+    logs = model.sigmas.log()
+    between = (1 - share) * logs[low] + share * logs[timesteps.ceil().long()]
+    return torch.cat([between.exp(), torch.zeros(1)])
+
+
+@torch.no_grad()
+def sample(
+    model: DemoModel,
+    context: Tensor,
+    noise: Tensor,
+    steps: int = STEPS,
+    guidance: float = GUIDANCE,
+    on_step: Callable[[int], None] | None = None,
+) -> Tensor:
+    """DDIM without added noise (ComfyUI's euler) for prompts `(B, 77, 128)` from noise `(B, …)`."""
+    nothing = model.text.encode("").expand(len(context), -1, -1)
+    both = torch.cat([nothing, context])
+    schedule = sampling_sigmas(model, steps)
+    x = noise * (1 + schedule[0] ** 2).sqrt()
+    for index, (now, after) in enumerate(pairwise(schedule)):
+        estimates = denoise(model, x.repeat(2, 1, 1, 1), now.expand(2 * len(x)), both)
+        without, given = estimates.chunk(2)
+        clean = without + guidance * (given - without)
+        x = clean + (x - clean) * (after / now)
+        if on_step is not None:
+            on_step(index)
+    return x
+
+
+def starting_noise(count: int, seed: int) -> Tensor:
+    """Noise `(count, 12, 16, 16)` on the CPU, as ComfyUI draws it from a seed."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(count, 12, SIZE // 4, SIZE // 4, generator=generator)
