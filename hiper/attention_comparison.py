@@ -68,14 +68,32 @@ def comparison(
     columns = min(COLUMNS, len(shown))
     width = max(2 * MARGIN + beside + columns * (TILE + GAP) - GAP, NARROWEST)
     parts = [
-        _block(rows, shown[first : first + columns], size, beside, width)
-        for first in range(0, len(shown), columns)
+        _block(rows, indices, size, beside, width)
+        for indices in in_blocks(shown, _first_learned(compared, shown), columns)
     ]
     bars = Image.new("RGB", (width, BAR), PAPER)
     colour_bar(bars, (MARGIN, 6), 360, (0.0, scale), "attention probability, one scale for all")
     label = "difference to (a), one scale for all"
     colour_bar(bars, (MARGIN + 420, 6), 360, (-signed, signed), label, SIGNED)
     return page_of(heading, parts, [bars])
+
+
+def in_blocks(shown: Sequence[int], learned: int, columns: int) -> list[Sequence[int]]:
+    """Tokens in lines of so many; where they need several, the tail begins a line of its own."""
+    if len(shown) <= columns:
+        return [shown]
+    parts = [shown[:learned], shown[learned:]]
+    return [
+        part[first : first + columns] for part in parts for first in range(0, len(part), columns)
+    ]
+
+
+def _first_learned(compared: Sequence[Named], shown: Sequence[int]) -> int:
+    """Where in `shown` the first tail of any conditioning begins; its end if there is none."""
+    for place, index in enumerate(shown):
+        if any(named.tokens[index].kind == TAIL for named in compared):
+            return place
+    return len(shown)
 
 
 def _rows(

@@ -70,11 +70,15 @@ class Gathering:
         return len(self._prompts) - 1
 
     def wants(self, step: int) -> bool:
+        """Whether this step is to be recorded; a finished one is filed first, as it decides."""
+        if self._step is not None and step != self._step.index:
+            self.close_step()
+        return self._due(step)
+
+    def _due(self, step: int) -> bool:
         return step % self.stride == 0 or step == self._steps - 1
 
     def start(self, step: Step) -> None:
-        if self._step is not None and step.index != self._step.index:
-            self.close_step()
         self._step = step
 
     def add(self, prompt: int, layer: str, maps: Tensor) -> None:
@@ -116,7 +120,7 @@ class Gathering:
                 f"limit of {self.wish.limit / 2**20:.1f} MB: raise memory_limit, or record only "
                 "the tail or only one of positive and negative."
             )
-        while self.stride < self._steps and sum(map(self.wants, range(self._steps))) > fits:
+        while self.stride < self._steps and sum(map(self._due, range(self._steps))) > fits:
             self.stride += 1
 
     def maps(self, latent_size: tuple[int, int], cell: int, model: str) -> AttentionMaps:

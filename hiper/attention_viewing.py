@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -190,7 +189,7 @@ class Viewing:
             yield laid_over(pictures[0], values / highest, opacity)
 
     def strip(self, choice: str) -> Image.Image:
-        """The chosen tokens, else the words, then the tail as one, at up to ten moments."""
+        """The chosen tokens, else the words, then the tail's mean, at up to ten moments."""
         parts = []
         for viewed, picked in zip(self.viewed, self.picked(choice), strict=True):
             if not choice.strip():
@@ -205,11 +204,12 @@ class Viewing:
         words = [(t.label, False, [t]) for t in picked if t.kind != TAIL][:MOST_ROWS]
         tail = [token for token in viewed.tokens if token.kind == TAIL]
         if tail:
-            words.append((f"tail ({len(tail)} tokens)", True, tail))
+            words.append((f"tail (mean of {len(tail)})", True, tail))
         means = [self.mean(viewed, step)[:1] for step in steps]
-        rows: list[tuple[str, bool, list[np.ndarray]]] = []
+        rows = []
         for label, learned, tokens in words:
-            maps = [union(viewed.tokens, tokens, mean)[0].cpu().numpy() for mean in means]
+            maps = [union(viewed.tokens, tokens, mean)[0] / len(tokens) for mean in means]
+            maps = [one.cpu().numpy() for one in maps]
             rows.append((label, learned, maps))
         scale = max(float(values.max()) for _, _, maps in rows for values in maps)
         moments = [f"t = {step.timestep:.4g}" for step in steps]

@@ -129,20 +129,20 @@ class _Run:
                 "The sampler never called the model, so there is nothing to show: give it at least "
                 "one step."
             )
-        if not self._layout.seen:
+        wanted = self._wish.roles or ()
+        if wanted and not any(role in wanted for _, role in self._numbers):
             return (
-                f"No cross-attention was seen in this model ({model}): use a model of the SD 1.x, "
-                "SD 2.x or SDXL family."
+                f"The sampler used no {' or '.join(wanted)} conditioning (guidance 1 leaves the "
+                "negative one out): record both, or raise the guidance."
             )
-        if self._wish.tail_only:
+        if self._wish.tail_only and not any(self._numbers.values()):
             return (
                 "No conditioning had a HiPer tail in it, and only the tail was to be recorded: "
                 "put Compose HiPer Conditioning before the sampler, or record all tokens."
             )
-        wanted = " and ".join(self._wish.roles or ("any",))
         return (
-            f"No {wanted} conditioning was used by the sampler (guidance 1 leaves the negative one "
-            "out): record both, or raise the guidance."
+            f"No cross-attention was seen in this model ({model}): use a model of the SD 1.x, "
+            "SD 2.x or SDXL family."
         )
 
     # the wrappers, outermost first
