@@ -132,6 +132,8 @@ def attention(graph: Graph, stage: Stage) -> None:
         shown=True,
         model=scene.model,
         latent=scene.latent,
+        clip=scene.clip,
+        image=scene.image,
         conditioning_a=source,
         conditioning_b=with_tail,
         conditioning_c=composed,

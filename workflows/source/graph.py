@@ -108,33 +108,21 @@ class Graph:
                 links.append([number, socket.node, socket.slot, node.id, slot, socket.type])
                 outgoing.setdefault((socket.node, socket.slot), []).append(number)
         incoming = {(link[3], link[4]): link[0] for link in links}
-        x = 0
+        x, bottom = 0, 0
         for group in self._groups:
-            left, bottom = x, 0
+            left = x
             for column in group.columns:
                 y = 0
                 for node in column:
                     height = self._height(node)
                     nodes.append(self._entry(node, [x, y], height, incoming, outgoing))
+                    bottom = max(bottom, y + height)
                     y += height + TITLE + GAP_Y
-                    bottom = max(bottom, y - GAP_Y - TITLE)
                 x += max((node.width for node in column), default=0) + GAP_X
-            groups.append(
-                {
-                    "id": len(groups) + 1,
-                    "title": group.title,
-                    "bounding": [
-                        left - EDGE,
-                        -TITLE - 2 * EDGE - 10,
-                        x - GAP_X - left + 2 * EDGE,
-                        bottom + TITLE + 3 * EDGE + 10,
-                    ],
-                    "color": "#3f789e",
-                    "font_size": 24,
-                    "flags": {},
-                }
-            )
+            groups.append(_frame(group.title, len(groups) + 1, left, x - GAP_X))
             x += EDGE
+        for frame in groups:
+            frame["bounding"][3] += bottom
         graph = {
             "last_node_id": self._count,
             "last_link_id": len(links),
@@ -208,12 +196,25 @@ class Graph:
         definition = self._definitions[node.kind]
         known = specs(definition)
         sockets = sum(not is_widget(spec) for spec in known.values())
-        widgets = [spec for spec in known.values() if is_widget(spec) and not hidden(spec)]
+        widgets = [spec for spec in known.values() if is_widget(spec)]
         height = SLOT * max(sockets, len(definition["output"])) + 6
         for spec in widgets:
             height += node.text_height if options_of(spec).get("multiline") else WIDGET
             height += WIDGET * len(companions(spec))
         return height + (8 if widgets else 0) + node.preview
+
+
+def _frame(title: str, number: int, left: int, right: int) -> dict[str, Any]:
+    """A group around its columns; how far down it reaches is added when all are placed."""
+    above = TITLE + 2 * EDGE + 10
+    return {
+        "id": number,
+        "title": title,
+        "bounding": [left - EDGE, -above, right - left + 2 * EDGE, above + EDGE],
+        "color": "#3f789e",
+        "font_size": 24,
+        "flags": {},
+    }
 
 
 def specs(definition: dict[str, Any]) -> dict[str, list]:
@@ -228,11 +229,6 @@ def specs(definition: dict[str, Any]) -> dict[str, list]:
 
 def options_of(spec: list) -> dict[str, Any]:
     return spec[1] if len(spec) > 1 and isinstance(spec[1], dict) else {}
-
-
-def hidden(spec: list) -> bool:
-    """Advanced widgets are folded away until a person asks for them."""
-    return bool(options_of(spec).get("advanced"))
 
 
 def type_of(kind: Any) -> str:
