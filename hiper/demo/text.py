@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .attending import attend
 from .captions import WORDS
 
 LENGTH = 77
@@ -69,12 +69,8 @@ class SelfAttention(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        q, k, v = (
-            proj(x).unflatten(-1, (HEADS, -1)).transpose(1, 2)
-            for proj in (self.q_proj, self.k_proj, self.v_proj)
-        )
-        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        return self.out_proj(mixed.transpose(1, 2).flatten(2))
+        mixed = attend(self.q_proj(x), self.k_proj(x), self.v_proj(x), HEADS, causal=True)
+        return self.out_proj(mixed)
 
 
 class MLP(nn.Module):

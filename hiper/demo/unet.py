@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .attending import attend
 from .latents import CHANNELS
 
 WIDTH = 64
@@ -87,9 +88,7 @@ class CrossAttention(nn.Module):
         q, k, v = self.to_q(x), self.to_k(context), self.to_v(context)
         if watch is not None:
             watch(q, k)
-        q, k, v = (t.unflatten(-1, (HEADS, -1)).transpose(1, 2) for t in (q, k, v))
-        mixed = F.scaled_dot_product_attention(q, k, v)
-        return self.to_out(mixed.transpose(1, 2).flatten(2))
+        return self.to_out(attend(q, k, v, HEADS))
 
 
 class GEGLU(nn.Module):
