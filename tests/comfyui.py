@@ -17,19 +17,26 @@ def _is_comfyui(path: Path) -> bool:
     return (path / "comfy" / "samplers.py").is_file() and (path / "main.py").is_file()
 
 
+def _looked_at() -> list[Path]:
+    """`$COMFYUI_PATH` alone where it is set; else the ComfyUI around the pack, then the default."""
+    if os.environ.get("COMFYUI_PATH"):
+        return [Path(os.environ["COMFYUI_PATH"]).expanduser()]
+    around = [PACK.parent.parent] if PACK.parent.name == "custom_nodes" else []
+    return [*around, DEFAULT]
+
+
+def _oldest_looked_at() -> Path:
+    given = os.environ.get("COMFYUI_OLDEST_PATH")
+    return Path(given).expanduser() if given else DEFAULT.with_name(f"ComfyUI-{OLDEST_VERSION}")
+
+
 def find() -> Path | None:
-    """`$COMFYUI_PATH`, the ComfyUI whose custom_nodes holds the pack, `~/comfy/ComfyUI`."""
-    candidates = [Path(os.environ["COMFYUI_PATH"])] if os.environ.get("COMFYUI_PATH") else []
-    if PACK.parent.name == "custom_nodes":
-        candidates.append(PACK.parent.parent)
-    candidates.append(DEFAULT)
-    return next((path.resolve() for path in candidates if _is_comfyui(path)), None)
+    return next((path.resolve() for path in _looked_at() if _is_comfyui(path)), None)
 
 
 def find_oldest() -> Path | None:
     """The oldest supported ComfyUI: `$COMFYUI_OLDEST_PATH`, or beside the default one."""
-    given = os.environ.get("COMFYUI_OLDEST_PATH")
-    path = Path(given) if given else DEFAULT.with_name(f"ComfyUI-{OLDEST_VERSION}")
+    path = _oldest_looked_at()
     return path.resolve() if _is_comfyui(path) else None
 
 
@@ -38,8 +45,8 @@ def why_not() -> str | None:
     root = find()
     if root is None:
         return (
-            f"no ComfyUI at $COMFYUI_PATH or {DEFAULT}: run `pip install comfy-cli && comfy "
-            "install`, or set COMFYUI_PATH"
+            f"no ComfyUI at {' or '.join(map(str, _looked_at()))}: run `pip install comfy-cli && "
+            "comfy install`, or set COMFYUI_PATH to the folder that holds its main.py"
         )
     for module in NEEDED:
         if importlib.util.find_spec(module) is None:
@@ -50,10 +57,20 @@ def why_not() -> str | None:
     return None
 
 
-def chromium() -> str | None:
-    return next(
-        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+def why_not_oldest() -> str | None:
+    """One line on what to do before the oldest supported ComfyUI can be tested with, or None."""
+    if why_not() or find_oldest():
+        return why_not()
+    return (
+        f"no ComfyUI {OLDEST_VERSION} at {_oldest_looked_at()}: check out its tag "
+        f"v{OLDEST_VERSION} there, or set COMFYUI_OLDEST_PATH"
     )
+
+
+def chromium() -> str | None:
+    """`$CHROMIUM_PATH`, or the first Chromium or Chrome on the PATH."""
+    names = (os.environ.get("CHROMIUM_PATH"), "chromium", "chromium-browser", "google-chrome")
+    return next(filter(None, (shutil.which(name) for name in names if name)), None)
 
 
 def why_no_browser() -> str | None:
@@ -64,5 +81,8 @@ def why_no_browser() -> str | None:
     if importlib.util.find_spec("playwright") is None:
         return 'this Python has no playwright: run `python -m pip install ".[test]"`'
     if chromium() is None:
-        return "no Chromium on the PATH: install your system's `chromium` package"
+        return (
+            "no Chromium on the PATH: install your system's `chromium` package, or set "
+            "CHROMIUM_PATH to the program"
+        )
     return None

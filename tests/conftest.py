@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
 
 TESTS = Path(__file__).resolve().parent
 # appended, never inserted: the pack's `nodes` would stand before ComfyUI's own
-sys.path += [str(TESTS), str(TESTS.parent)]
+sys.path += [str(TESTS), str(TESTS / "host"), str(TESTS.parent)]
 
 import comfyui  # noqa: E402
 
+if TYPE_CHECKING:
+    from comfyui_server import Server
+
 RINGS = {"host": comfyui.why_not, "browser": comfyui.why_no_browser}
+
+
+def _skipped() -> list[str]:
+    """What will not run, and what to do about it: one line each."""
+    parts = {f"ring {ring}": why() for ring, why in RINGS.items()}
+    if parts["ring host"] is None:
+        parts["oldest ComfyUI"] = comfyui.why_not_oldest()
+    return [f"SKIPPED {part}: {reason}" for part, reason in parts.items() if reason]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,11 +42,86 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_report_header() -> list[str]:
-    lines = [f"ComfyUI: {comfyui.find() or 'none'}; oldest: {comfyui.find_oldest() or 'none'}"]
-    return lines + [f"SKIPPED ring {ring}: {why()}" for ring, why in RINGS.items() if why()]
+    found = f"ComfyUI: {comfyui.find() or 'none'}; oldest: {comfyui.find_oldest() or 'none'}"
+    return [found, *_skipped()]
 
 
 def pytest_terminal_summary(terminalreporter) -> None:
-    for ring, why in RINGS.items():
-        if why():
-            terminalreporter.write_line(f"SKIPPED ring {ring}: {why()}")
+    for line in _skipped():
+        terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ComfyUI base directory of this session's own, with the pack and the checkpoints in it."""
+    from comfyui_server import prepare_base
+
+    return prepare_base(tmp_path_factory.mktemp("comfyui"))
+
+
+@pytest.fixture(scope="session")
+def host(base: Path) -> ModuleType:
+    """ComfyUI in this process, the pack loaded by ComfyUI's own loader: its `nodes` module."""
+    sys.path.insert(0, str(comfyui.find()))
+    arguments, sys.argv = sys.argv, ["main.py", "--cpu", "--base-directory", str(base)]
+    try:
+        import comfy.options
+
+        comfy.options.enable_args_parsing()
+        import folder_paths
+
+        import nodes
+    finally:
+        sys.argv = arguments
+    folder_paths.set_temp_directory(str(base / "temp"))
+    asyncio.run(nodes.init_external_custom_nodes())
+    return nodes
+
+
+@pytest.fixture(scope="session")
+def checkpoints(host: ModuleType, base: Path) -> dict[str, str]:
+    """Names that CheckpointLoaderSimple lists: sd1, sd2 (v-prediction) and sdxl shapes."""
+    from checkpoints import SHAPES, write
+
+    for name, shape in SHAPES.items():
+        write(shape, base / "models" / "checkpoints" / f"{name}.safetensors")
+    return {name: f"{name}.safetensors" for name in SHAPES}
+
+
+@pytest.fixture(scope="session")
+def start_server() -> Iterator[Callable[..., Server]]:
+    """Start a server of any ComfyUI on any base directory; it ends with the session."""
+    from comfyui_server import Server
+
+    running: list[Server] = []
+
+    def start(root: Path, base: Path, *extra: str) -> Server:
+        running.append(Server(root, base, extra))
+        return running[-1].start()
+
+    yield start
+    for server in running:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def server(start_server, base: Path, checkpoints: dict[str, str]) -> Server:
+    """ComfyUI's own server, with previews on."""
+    return start_server(comfyui.find(), base, "--preview-method", "latent2rgb")
+
+
+@pytest.fixture(scope="session")
+def oldest_server(
+    start_server, base: Path, checkpoints: dict[str, str], tmp_path_factory
+) -> Server:
+    """The oldest supported ComfyUI on a base directory of its own, with the same checkpoints."""
+    from comfyui_server import prepare_base
+
+    reason = comfyui.why_not_oldest()
+    if reason:
+        pytest.skip(reason)
+    own = prepare_base(tmp_path_factory.mktemp("oldest"))
+    for name in checkpoints.values():
+        there = Path("models", "checkpoints", name)
+        (own / there).hardlink_to(base / there)
+    return start_server(comfyui.find_oldest(), own)

@@ -7,8 +7,8 @@ import os
 import pytest
 import torch
 from checkpoints import SD1
+from comfyui_server import PromptError
 from graphs import latent, learn, node, prompts
-from server import PromptError
 
 from hiper import storage
 

@@ -6,8 +6,8 @@ import time
 
 import pytest
 from checkpoints import SD1, SHAPES
+from comfyui_server import PromptError
 from graphs import latent, learn, learned, node, prompts, sampled
-from server import PromptError
 
 
 @pytest.mark.parametrize("name", SHAPES)

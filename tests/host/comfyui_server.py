@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -99,11 +98,11 @@ class Server:
 
     def stop(self) -> None:
         if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGTERM)
+            self.process.terminate()
             try:
                 self.process.wait(10)
             except subprocess.TimeoutExpired:
-                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.kill()
                 self.process.wait()
 
     def _listen(self) -> None:
@@ -149,6 +148,19 @@ class Server:
             content = json.loads(error.read() or b"{}")
             raise PromptError(json.dumps(content)[:2000], content) from None
         return json.loads(body) if body.strip() else None
+
+    def upload(self, data: bytes, name: str) -> str:
+        """Put a picture into the input folder; gives the name that LoadImage knows it by."""
+        mark = uuid.uuid4().hex
+        disposition = f'form-data; name="image"; filename="{name}"'
+        head = f"--{mark}\r\nContent-Disposition: {disposition}\r\n\r\n"
+        request = urllib.request.Request(
+            f"{self.url}/upload/image",
+            head.encode() + data + f"\r\n--{mark}--\r\n".encode(),
+            {"Content-Type": f"multipart/form-data; boundary={mark}"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)["name"]
 
     def queue(self, graph: dict, **extra: Any) -> str:
         """Queue an API-format graph; what ComfyUI refuses raises `PromptError`."""
