@@ -200,12 +200,12 @@ def _named(tokens: Sequence[Token], name: str) -> list[Token]:
     if found:
         return found
     words = list(dict.fromkeys(token.text for token in tokens if token.kind == WORD and token.text))
-    if not words:
+    if not words and all(token.kind in (WORD, TAIL) for token in tokens):
         raise ValueError(
             f"tokens asks for {name!r}, but without labels there are only the numbers 1 to "
             f"{len(tokens)}: choose of these, or connect a CLIP and give the prompt as labels."
         )
     raise ValueError(
-        f"tokens asks for {name!r}, but this conditioning has the words {', '.join(words)} "
-        f"and the numbers 1 to {tokens[-1].index + 1}: choose of these."
+        f"tokens asks for {name!r}, but this conditioning has "
+        f"{'the words ' + ', '.join(words) if words else 'no words'} and the numbers 1 to {tokens[-1].index + 1}: choose of these."
     )

@@ -104,6 +104,7 @@ class _Run:
         self._entries: dict[tuple[Any, int], tuple[str, dict]] = {}
         self._fresh = False
         self._listening = False
+        self._in_force = False
         self._rows: list[_Row | None] = []
         self._layout = CrossAttention()
 
@@ -140,6 +141,11 @@ class _Run:
                 "No conditioning had a HiPer tail in it, and only the tail was to be recorded: "
                 "put Compose HiPer Conditioning before the sampler, or record all tokens."
             )
+        if any(self._numbers.values()) and not self._in_force:
+            return (
+                "The conditioning is not in force at the timestep looked at, because its timestep "
+                "range leaves that out: choose a timestep inside the range, or take the range off."
+            )
         return (
             f"No cross-attention was seen in this model ({model}): use a model of the SD 1.x, "
             "SD 2.x or SDXL family."
@@ -171,6 +177,8 @@ class _Run:
             role = self._role(entries, index)
             for entry in entries or ():
                 self._entries[entry["uuid"], index] = role, entry
+        for owner in self._entries:  # in the person's order: the model is called in another
+            self._row(owner, x_in.device)
         self._listening = True
         try:
             return executor(model, conds, x_in, timestep, model_options)
@@ -184,6 +192,7 @@ class _Run:
         if self._listening and "uuids" in options:
             owners = zip(options["uuids"], options["cond_or_uncond"], strict=True)
             self._rows = [self._row(owner, x.device) for owner in owners]
+            self._in_force = self._in_force or any(self._rows)
             if any(self._rows):
                 self._layout.begin(c_crossattn)
                 options = self._layout.installed(options, self._seen)
