@@ -205,7 +205,8 @@ def _named(tokens: Sequence[Token], name: str) -> list[Token]:
             f"tokens asks for {name!r}, but without labels there are only the numbers 1 to "
             f"{len(tokens)}: choose of these, or connect a CLIP and give the prompt as labels."
         )
+    there = f"the words {', '.join(words)}" if words else "no words"
     raise ValueError(
-        f"tokens asks for {name!r}, but this conditioning has "
-        f"{'the words ' + ', '.join(words) if words else 'no words'} and the numbers 1 to {tokens[-1].index + 1}: choose of these."
+        f"tokens asks for {name!r}, but this conditioning has {there} and the numbers 1 to "
+        f"{tokens[-1].index + 1}: choose of these."
     )
