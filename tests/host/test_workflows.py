@@ -102,7 +102,8 @@ def test_a_graph_runs_to_the_end(server, base: Path, known, example, name: str) 
     expected = {key for key, node in prompt.items() if known[node["class_type"]]["output_node"]}
     assert outputs.keys() >= expected
     graph = Graph(known)
-    GRAPHS[name][0](graph, stage)
+    draw, stage = GRAPHS[name]
+    draw(graph, stage)
     for shown in graph.shown:
         for image in outputs[str(shown)]["images"]:
             assert server.get_bytes("/view", **image)[:4] == b"\x89PNG"

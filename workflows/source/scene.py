@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from .graph import Graph, Socket
@@ -25,13 +25,13 @@ class Stage:
 
     name: str
     size: int
-    learning: dict[str, Any] = field(default_factory=dict)
-    guidance: float = 7.5
+    steps: int
+    guidance: float
 
 
-DEMO = Stage("demo", 64, {"steps": 400, "learning_rate": 0.02, "batch_size": 4})
-SD15 = Stage("sd15", 512)
-SAMPLING = {"steps": 50, "sampler_name": "ddim", "scheduler": "normal"}  # the paper's
+DEMO = Stage("demo", 64, steps=25, guidance=3.0)
+SD15 = Stage("sd15", 512, steps=50, guidance=7.5)  # the paper's
+SAMPLER = {"sampler_name": "ddim", "scheduler": "normal"}
 SOURCE_PROMPT = "a standing dog on grass"
 TARGETS = (
     "a sitting dog on grass",
@@ -81,7 +81,7 @@ class Scene:
             model=self.model,
             conditioning=conditioning,
             latent=self.latent,
-            **(self.stage.learning | settings),
+            **settings,
         )
 
     def compose(self, conditioning: Socket, embedding: Socket, **settings: Any) -> Socket:
@@ -103,7 +103,11 @@ class Scene:
             positive=positive,
             negative=negative,
             latent_image=empty["LATENT"],
-            **(SAMPLING | {"cfg": self.stage.guidance, "seed": 1} | change),
+            **(
+                SAMPLER
+                | {"steps": self.stage.steps, "cfg": self.stage.guidance, "seed": 1}
+                | change
+            ),
         )
         return graph.node("VAEDecode", samples=latent["LATENT"], vae=self.vae)["IMAGE"]
 
