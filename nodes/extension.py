@@ -4,6 +4,7 @@ from comfy_api.v0_0_2 import ComfyExtension, io
 
 from ..hiper.host import folders
 from .compose import ComposeHiperConditioning
+from .demo import LoadHiperDemoModel
 from .demo_picture import DrawHiperDemoAnimal
 from .files import LoadHiperEmbedding, SaveHiperEmbedding
 from .grid import GridPairs, GridValues, PictureGrid
@@ -26,6 +27,7 @@ class HiperExtension(ComfyExtension):
             GridValues,
             GridPairs,
             PictureGrid,
+            LoadHiperDemoModel,
             DrawHiperDemoAnimal,
             *VIEWER_NODES,
         ]

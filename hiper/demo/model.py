@@ -135,7 +135,7 @@ def sample(
         estimates = denoise(model, x.repeat(2, 1, 1, 1), now.expand(2 * len(x)), both)
         without, given = estimates.chunk(2)
         clean = without + guidance * (given - without)
-        x = clean + (x - clean) * (after / now)
+        x = x + (x - clean) / now * (after - now)
         if on_step is not None:
             on_step(index)
     return x
