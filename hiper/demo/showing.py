@@ -40,6 +40,7 @@ class Showing:
     strength: float = 0.8
     seed: int = 0
     steps: int = 1000
+    learning_rate: float = 5e-3
 
     @property
     def animal(self) -> str:
@@ -88,7 +89,7 @@ def show(showing: Showing, quiet: bool = False) -> Shown:
         DemoDenoiser(model, head),
         source,
         initial[None],
-        LearningSettings(steps=showing.steps, seed=showing.seed),
+        LearningSettings(showing.steps, showing.learning_rate, seed=showing.seed),
         on_step=bar,
     )
     seconds = time.perf_counter() - started

@@ -1,0 +1,253 @@
+"""What the method shows on the demo model: `python benchmarks/method.py --json`.
+
+Unseen animals in coats that no caption can name; a plain prompt is chance, the source itself
+redrawn in the pose asked for is the best possible, and every figure stands beside its baseline.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from hiper.demo import analyser as analysing
+from hiper.demo.captions import PALETTE, PLACES, distance, nameless_coat, prompt, random_scene
+from hiper.demo.drawing import CLASSES, GROUNDS, POSES, Scene
+from hiper.demo.many import learn_many
+from hiper.demo.measures import closed, look, redrawn, share
+from hiper.demo.model import DemoModel, load, sample
+from hiper.demo.showing import Showing
+from hiper.embedding import split
+from hiper.learning import LearningSettings
+
+TOKENS = (1, 2, 5, 10, 20, 32)
+STRENGTHS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2)
+SOURCES = ("a", "a {animal}", "a {pose} {animal}", "a {pose} {animal} {place}")
+SEEDS = range(10)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One unseen animal, and the pose and ground that are asked for instead of its own."""
+
+    scene: Scene
+    pose: str
+    ground: str
+
+    @property
+    def source(self) -> str:
+        return f"a {self.scene.pose} {self.scene.animal}"
+
+    @property
+    def target(self) -> str:
+        return prompt(self.scene.animal, self.pose, self.ground)
+
+
+def unseen(count: int, seed: int) -> list[Case]:
+    """Animals that no training drew: their random stream is another, their colours are any."""
+    rng = random.Random(f"unseen animals {seed}")
+    cases = []
+    for _ in range(count):
+        scene = random_scene(rng, nameless_coat(rng))
+        pose = rng.choice([pose for pose in POSES if pose != scene.pose])
+        ground = rng.choice([ground for ground in GROUNDS if ground != scene.ground])
+        cases.append(Case(scene, pose, ground))
+    return cases
+
+
+class Bench:
+    """The model, what judges it, and how far along it all is."""
+
+    def __init__(self, batch: int) -> None:
+        self.model: DemoModel = load()
+        self.analyser = analysing.load()
+        self.batch = batch
+        self.started = time.perf_counter()
+
+    def say(self, what: str) -> None:
+        print(f"[{time.perf_counter() - self.started:6.0f} s] {what}", file=sys.stderr, flush=True)
+
+    def noise(self, count: int, seed: int) -> Tensor:
+        generator = torch.Generator().manual_seed(seed)
+        return torch.randn(count, 12, 16, 16, generator=generator)
+
+    def sampled(self, context: Tensor, seed: int) -> Tensor:
+        noise = self.noise(len(context), seed)
+        parts = zip(context.split(self.batch), noise.split(self.batch), strict=True)
+        return torch.cat([sample(self.model, some, its) for some, its in parts])
+
+    def encoded(self, texts: list[str]) -> Tensor:
+        with torch.no_grad():
+            return torch.cat([self.model.text.encode(text) for text in texts])
+
+    def tails(self, cases: list[Case], texts: list[str], tokens: int, steps: int) -> Tensor:
+        """Tails `(P, N, 128)` learned from each case's picture and source prompt."""
+        settings = LearningSettings(steps, Showing.learning_rate, seed=0)
+        clean = redrawn(self.model, [case.scene for case in cases])
+        learned = []
+        for first in range(0, len(cases), self.batch):
+            part = slice(first, first + self.batch)
+            learned.append(learn_many(self.model, clean[part], texts[part], tokens, settings))
+            done = min(first + self.batch, len(cases))
+            self.say(f"learned {done} of {len(cases)} tails, N = {tokens}")
+        return torch.cat(learned)
+
+    def composed(self, cases: list[Case], tails: Tensor, strength: float) -> Tensor:
+        heads = split(self.encoded([case.target for case in cases]), tails.shape[1])[0]
+        return torch.cat([heads, strength * tails], dim=1)
+
+    def judged(self, cases: list[Case], latents: Tensor) -> dict[str, float]:
+        """Identity distance to the source, and how often pose and ground are as asked for."""
+        source = look(self.analyser, self.model, redrawn(self.model, [c.scene for c in cases]))
+        seen = look(self.analyser, self.model, latents)
+        return {
+            "identity_distance": round(float(source.coat_distance(seen).mean()), 4),
+            "pose_found": share(seen.pose, [case.pose for case in cases], POSES),
+            "ground_found": share(seen.ground, [case.ground for case in cases], GROUNDS),
+        }
+
+    def best(self, cases: list[Case]) -> dict[str, float]:
+        scenes = [case.scene.doing(case.pose, case.ground) for case in cases]
+        return self.judged(cases, redrawn(self.model, scenes))
+
+
+def prompting(bench: Bench, count: int) -> dict[str, float]:
+    """Draw by prompt before anything else: how often class, pose, ground and colour are found."""
+    rng = random.Random("prompts")
+    scenes = [random_scene(rng) for _ in range(count)]
+    colours = [rng.choice(list(PALETTE)) if i % 2 else None for i in range(count)]
+    texts = [
+        f"a {s.pose} {c or ''} {s.animal} {PLACES[s.ground][0]}"
+        for s, c in zip(scenes, colours, strict=True)
+    ]
+    bench.say(f"sampling {count} prompts")
+    seen = look(bench.analyser, bench.model, bench.sampled(bench.encoded(texts), seed=1))
+    asked = [(i, name) for i, name in enumerate(colours) if name]
+    nearest = [
+        min(PALETTE, key=lambda name, i=i: distance(PALETTE[name], tuple(seen.base[i] * 255)))
+        for i, _ in asked
+    ]
+    right = [found == name for found, (_, name) in zip(nearest, asked, strict=True)]
+    return {
+        "prompts": count,
+        "class_found": share(seen.animal, [s.animal for s in scenes], CLASSES),
+        "pose_found": share(seen.pose, [s.pose for s in scenes], POSES),
+        "ground_found": share(seen.ground, [s.ground for s in scenes], GROUNDS),
+        "colour_found": round(sum(right) / max(len(right), 1), 4),
+    }
+
+
+def trend_row(bench: Bench, cases: list[Case], context: Tensor, frame: tuple[float, float]) -> dict:
+    chance, best = frame
+    row = bench.judged(cases, bench.sampled(context, seed=2))
+    return {**row, "identity_closed": closed(chance, row["identity_distance"], best)}
+
+
+def measure(bench: Bench, animals: int, few: int, prompts: int, steps: int) -> dict:
+    """Everything, each figure beside its baseline."""
+    cases = unseen(animals, seed=0)
+    strength = Showing.strength
+    result: dict = {
+        "animals": animals,
+        "trend_animals": few,
+        "tokens": Showing.tokens,
+        "strength": strength,
+        "steps": steps,
+        "learning_rate": Showing.learning_rate,
+        "analyser": analysing.accuracy(bench.analyser, bench.model.latents),
+    }
+    if prompts:
+        result["prompting"] = prompting(bench, prompts)
+    targets = bench.encoded([case.target for case in cases])
+    plain = bench.judged(cases, bench.sampled(targets, seed=2))
+    best = bench.best(cases)
+    began = time.perf_counter()
+    tails = bench.tails(cases, [case.source for case in cases], Showing.tokens, steps)
+    result["seconds_learning"] = round(time.perf_counter() - began, 1)
+    frame = plain["identity_distance"], best["identity_distance"]
+    main = trend_row(bench, cases, bench.composed(cases, tails, strength), frame)
+    result |= main
+    result |= {f"{key}_plain": value for key, value in plain.items()}
+    result |= {f"{key}_best": value for key, value in best.items()}
+
+    some, some_tails = cases[:few], tails[:few]
+    plain = bench.judged(some, bench.sampled(targets[:few], seed=2))
+    frame = plain["identity_distance"], bench.best(some)["identity_distance"]
+    bench.say("α from 0 to 1.2")
+    result["by_strength"] = [
+        {"strength": a} | trend_row(bench, some, bench.composed(some, some_tails, a), frame)
+        for a in STRENGTHS
+    ]
+    bench.say("without the tail")
+    result["without_tail"] = [
+        {"tail": "the target prompt's own"} | trend_row(bench, some, targets[:few], frame),
+        {"tail": "learned"}
+        | trend_row(bench, some, bench.composed(some, some_tails, strength), frame),
+    ]
+    bench.say("ten seeds")
+    context = bench.composed(some, some_tails, strength)
+    result["by_seed"] = []
+    for seed in SEEDS:
+        row = bench.judged(some, bench.sampled(context, seed=100 + seed))
+        row["identity_closed"] = closed(frame[0], row["identity_distance"], frame[1])
+        result["by_seed"].append({"seed": seed} | row)
+    result["by_tokens"] = []
+    for tokens in TOKENS:
+        own = (
+            some_tails
+            if tokens == Showing.tokens
+            else bench.tails(some, [case.source for case in some], tokens, steps)
+        )
+        row = trend_row(bench, some, bench.composed(some, own, strength), frame)
+        result["by_tokens"].append({"tokens": tokens} | row)
+    result["by_source"] = []
+    for form in SOURCES:
+        texts = [
+            form.format(animal=c.scene.animal, pose=c.scene.pose, place=PLACES[c.scene.ground][0])
+            for c in some
+        ]
+        own = bench.tails(some, texts, Showing.tokens, steps)
+        row = trend_row(bench, some, bench.composed(some, own, strength), frame)
+        result["by_source"].append({"source": form} | row)
+    result["seconds"] = round(time.perf_counter() - bench.started, 1)
+    return result
+
+
+def table(rows: list[dict]) -> str:
+    """One trend as a Markdown table."""
+    head = list(rows[0])
+    lines = [head, ["---"] * len(head), *[[str(row[key]) for key in head] for row in rows]]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
+    parser.add_argument("--animals", type=int, default=100)
+    parser.add_argument("--trend-animals", type=int, default=16)
+    parser.add_argument("--prompts", type=int, default=1000)
+    parser.add_argument("--steps", type=int, default=Showing.steps)
+    parser.add_argument("--batch", type=int, default=25)
+    given = parser.parse_args()
+    few = min(given.trend_animals, given.animals)
+    result = measure(Bench(given.batch), given.animals, few, given.prompts, given.steps)
+    if given.json:
+        print(json.dumps(result, indent=1, ensure_ascii=False))
+        return
+    trends = {key: value for key, value in result.items() if isinstance(value, list)}
+    print(table([{k: v for k, v in result.items() if not isinstance(v, list | dict)}]))
+    for name, rows in trends.items():
+        print(f"\n## {name.replace('_', ' ')}\n\n{table(rows)}")
+
+
+if __name__ == "__main__":
+    main()
