@@ -80,10 +80,8 @@ def _tokens(tokenizer: Any, name: str, chunks: list[list[tuple]]) -> list[Token]
         for place, (token, *_) in enumerate(chunk):
             index = len(tokens)
             if not isinstance(token, int):
-                label = (
-                    "‹embedding›" if not isinstance(token, dict) else f"‹{token.get('type', '?')}›"
-                )
-                tokens.append(Token(index, label, WORD))
+                kind = token.get("type", "vector") if isinstance(token, dict) else "embedding"
+                tokens.append(Token(index, f"‹{kind}›", WORD, text=f"‹{kind}›"))
             elif ended:
                 tokens.append(Token(index, str(index + 1), PAD))
             elif place == 0 and token == start:
@@ -117,11 +115,12 @@ def _with_words(tokens: list[Token]) -> list[Token]:
             open_word = False
             continue
         begun = begins and token.label.startswith(("▁", "Ġ"))
-        if open_word and not begun:
+        if open_word and not begun and not token.text:
             words[-1].append(token)
         else:
             words.append([token])
         open_word = not token.label.endswith("</w>") if ends else begins
+        open_word = open_word and not token.text  # a vector among the words is a word of its own
     joined = {token.index: token for token in tokens}
     for number, word in enumerate(words):
         pieces = [_bare(token.label) for token in word]
