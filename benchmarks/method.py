@@ -20,6 +20,7 @@ from torch import Tensor
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from hiper.demo import analyser as analysing
+from hiper.demo import train_analyser
 from hiper.demo.captions import PALETTE, PLACES, distance, nameless_coat, prompt, random_scene
 from hiper.demo.drawing import CLASSES, GROUNDS, POSES, Scene
 from hiper.demo.many import learn_many
@@ -163,7 +164,7 @@ def measure(bench: Bench, animals: int, few: int, prompts: int, steps: int) -> d
         "strength": strength,
         "steps": steps,
         "learning_rate": Showing.learning_rate,
-        "analyser": analysing.accuracy(bench.analyser, bench.model.latents),
+        "analyser": train_analyser.accuracy(bench.analyser, bench.model.latents),
     }
     if prompts:
         result["prompting"] = prompting(bench, prompts)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .objective import Denoiser, draw, squared_error
+from .objective import Denoiser, squared_error
+from .recipe import PAPER, Average, Draws, Recipe
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class LearningSettings:
     learning_rate: float = 5e-3
     batch_size: int = 1
     seed: int = 0
+    recipe: Recipe = PAPER
 
     def __post_init__(self) -> None:
         for name, value, least in (
@@ -75,15 +77,16 @@ def learn(
     `loss_scale` is a power of two that keeps half-precision gradients from vanishing.
     """
     device = clean.device
-    generator = torch.Generator().manual_seed(settings.seed)
+    draws = Draws(settings.recipe, settings.seed, settings.batch_size)
     tail = tail.detach().to(device, torch.float32, copy=True).requires_grad_(True)
     adam = torch.optim.Adam([tail], lr=settings.learning_rate)
+    average = Average(tail, settings.recipe.average)
     losses = torch.zeros(settings.steps, device=device)
     check_every = check_every or (1 if device.type == "cpu" else 16)
     good_tail, good_steps = tail.detach().clone(), 0
 
     for index in range(settings.steps):
-        sample = draw(generator, clean, settings.batch_size)
+        sample = draws.next(clean)
         picture = clean if len(clean) == 1 else clean[sample.reference.to(device)]
         picture = picture.expand(settings.batch_size, *clean.shape[1:])
         loss = squared_error(
@@ -96,6 +99,7 @@ def learn(
         (gradient,) = torch.autograd.grad(loss * loss_scale, [tail])
         tail.grad = gradient / loss_scale
         adam.step()
+        average.add(tail)
         losses[index] = loss.detach()
 
         last = index + 1 == settings.steps
@@ -104,8 +108,8 @@ def learn(
             if not bool(finite & torch.isfinite(tail).all()):
                 kept = Learned(good_tail.cpu(), losses[:good_steps].cpu()) if good_steps else None
                 raise LossNotFiniteError(index, kept)
-            good_tail.copy_(tail.detach())
+            good_tail.copy_(average.tail)
             good_steps = index + 1
         if on_step is not None:
-            on_step(Step(index, losses[index], tail.detach()))
+            on_step(Step(index, losses[index], average.tail))
     return Learned(good_tail.cpu(), losses.cpu())

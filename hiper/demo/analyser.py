@@ -1,41 +1,29 @@
-"""A small classifier of drawn pictures: which animal, pose, ground and coat it sees."""
+"""What a demo picture shows, read by a small net of its own: animal, pose, ground and coat."""
 
 from __future__ import annotations
 
-import argparse
-import random
-import time
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from .drawing import CLASSES, GROUNDS, PATTERNS, POSES, Scene
-from .latents import LatentSpace
+from .drawing import CLASSES, GROUNDS, PATTERNS, POSES
 
 WEIGHTS = Path(__file__).with_name("weights") / "analyser.safetensors"
-HEADS = {
-    "animal": len(CLASSES),
-    "pose": len(POSES),
-    "ground": len(GROUNDS),
-    "pattern": len(PATTERNS),
-    "base": 3,
-    "second": 3,
-}
+KINDS = {"animal": CLASSES, "pose": POSES, "ground": GROUNDS, "pattern": PATTERNS}
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What the analyser sees in pictures: class indices `(B,)`, the coat as numbers `(B, …)`."""
+    """What the analyser sees in pictures: class indices `(B,)`, the coat as numbers `(B, 3)`."""
 
     animal: Tensor
     pose: Tensor
     ground: Tensor
-    pattern: Tensor  # probabilities (B, 3)
+    pattern: Tensor  # probabilities
     base: Tensor  # RGB in [0, 1]
     second: Tensor
 
@@ -49,36 +37,59 @@ class Seen:
         return base + 0.5 * second + 0.25 * pattern
 
 
+@dataclass(frozen=True)
+class Reading:
+    """The net's answer: scores before softmax by kind, colours in [0, 1] `(B, 3)`."""
+
+    scores: dict[str, Tensor]
+    base: Tensor
+    second: Tensor
+
+
+def _layer(entering: int, leaving: int, stride: int) -> nn.Sequential:
+    conv = nn.Conv2d(entering, leaving, 3, stride=stride, padding=1)
+    return nn.Sequential(conv, nn.GroupNorm(4, leaving), nn.SiLU())
+
+
 class Analyser(nn.Module):
-    """Pictures `(B, 3, 64, 64)` in [-1, 1]."""
+    """Reads pictures `(B, 3, 64, 64)` in [-1, 1].
+
+    Each colour is a weighted mean of the picture's own pixels, so a colour that was never drawn in
+    training is read as well as any other; the net only says where to look.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        widths = (3, 24, 40, 56, 64)
-        self.layers = nn.ModuleList(
-            nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(widths)
-        )
-        self.norms = nn.ModuleList(nn.GroupNorm(8, width) for width in widths[1:])
-        self.hidden = nn.Linear(64 * 16, 48)
-        self.heads = nn.ModuleDict({name: nn.Linear(48, size) for name, size in HEADS.items()})
+        self.fine, self.middle = _layer(3, 24, 2), _layer(24, 40, 2)
+        self.coarse = nn.Sequential(_layer(40, 52, 2), _layer(52, 52, 1))
+        self.kinds = nn.Linear(52 * 16, sum(map(len, KINDS.values())))
+        self.to_middle, self.to_fine = nn.Conv2d(52 + 40, 24, 1), nn.Conv2d(24 + 24, 24, 1)
+        self.places = nn.Conv2d(24, 2, 3, padding=1)
 
-    def forward(self, picture: Tensor) -> dict[str, Tensor]:
-        x = picture
-        for layer, norm in zip(self.layers, self.norms, strict=True):
-            x = F.silu(norm(layer(x)))
-        x = F.silu(self.hidden(x.flatten(1)))
-        return {name: head(x) for name, head in self.heads.items()}
+    def forward(self, picture: Tensor) -> Reading:
+        fine = self.fine(picture)
+        middle = self.middle(fine)
+        coarse = self.coarse(middle)
+        scores = self.kinds(F.adaptive_avg_pool2d(coarse, 4).flatten(1))
+        by_kind = scores.split([len(names) for names in KINDS.values()], dim=1)
+        x = torch.cat([F.interpolate(coarse, scale_factor=2.0), middle], 1)
+        x = F.silu(self.to_middle(x))
+        x = F.silu(self.to_fine(torch.cat([F.interpolate(x, scale_factor=2.0), fine], 1)))
+        looked = self.places(x).flatten(2).softmax(-1)
+        pixels = F.avg_pool2d(picture, 2).flatten(2) / 2 + 0.5
+        base, second = torch.einsum("bkp,bcp->kbc", looked, pixels)
+        return Reading(dict(zip(KINDS, by_kind, strict=True)), base, second)
 
     @torch.no_grad()
     def see(self, picture: Tensor) -> Seen:
-        out = self(picture)
+        reading = self(picture)
         return Seen(
-            animal=out["animal"].argmax(1),
-            pose=out["pose"].argmax(1),
-            ground=out["ground"].argmax(1),
-            pattern=out["pattern"].softmax(1),
-            base=out["base"],
-            second=out["second"],
+            animal=reading.scores["animal"].argmax(1),
+            pose=reading.scores["pose"].argmax(1),
+            ground=reading.scores["ground"].argmax(1),
+            pattern=reading.scores["pattern"].softmax(1),
+            base=reading.base,
+            second=reading.second,
         )
 
 
@@ -86,103 +97,3 @@ def load(path: Path = WEIGHTS) -> Analyser:
     analyser = Analyser()
     analyser.load_state_dict({name: t.float() for name, t in load_file(path).items()})
     return analyser.eval().requires_grad_(False)
-
-
-def facts(scenes: list[Scene]) -> dict[str, Tensor]:
-    """The truth about scenes, as the analyser's targets."""
-    names = {"animal": CLASSES, "pose": POSES, "ground": GROUNDS}
-    truth = {
-        key: torch.tensor([options.index(getattr(scene, key)) for scene in scenes])
-        for key, options in names.items()
-    }
-    truth["pattern"] = torch.tensor([PATTERNS.index(s.coat.pattern) for s in scenes])
-    truth["base"] = torch.tensor([s.coat.base for s in scenes]) / 255
-    truth["second"] = torch.tensor([s.coat.second for s in scenes]) / 255
-    return truth
-
-
-def roughen(picture: Tensor, space: LatentSpace, generator: torch.Generator) -> Tensor:
-    """Pictures as a model draws them: through the latent space, a little noisy."""
-    latent = space.encode(picture)
-    level = 0.12 * torch.rand(len(latent), 1, 1, 1, generator=generator)
-    redrawn = space.decode(latent + level * torch.randn(latent.shape, generator=generator))
-    plain = torch.rand(len(latent), 1, 1, 1, generator=generator) < 0.2
-    return torch.where(plain, picture, redrawn)
-
-
-def train(out: Path, latents: LatentSpace, steps: int, count: int, seed: int) -> None:
-    """Train on drawn pictures and report on others."""
-    from .train import as_floats, pictures
-
-    torch.manual_seed(seed)
-    drawn, scenes = pictures(count, seed + 1)
-    truth = facts(scenes)
-    analyser = Analyser()
-    optimiser = torch.optim.AdamW(analyser.parameters(), 2e-3, weight_decay=0.01)
-    generator = torch.Generator().manual_seed(seed)
-    started = time.time()
-    for step in range(steps):
-        for group in optimiser.param_groups:
-            group["lr"] = 2e-3 * min(1, (step + 1) / 100) * (1 - step / steps)
-        chosen = torch.randint(count, (48,), generator=generator)
-        with torch.no_grad():
-            batch = roughen(as_floats(drawn[chosen]), latents, generator)
-        seen = analyser(batch)
-        loss = sum(
-            F.cross_entropy(seen[key], truth[key][chosen])
-            for key in ("animal", "pose", "ground", "pattern")
-        )
-        loss = loss + 20 * F.mse_loss(seen["base"], truth["base"][chosen])
-        has_second = (truth["pattern"][chosen] > 0)[:, None]
-        error = (seen["second"] - truth["second"][chosen]).square() * has_second
-        loss = loss + 10 * error.mean()
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        if (step + 1) % 250 == 0:
-            print(f"analyser {step + 1}/{steps} {loss.item():.4f} {time.time() - started:.0f} s")
-    state = {k: v.half().contiguous() for k, v in analyser.state_dict().items()}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    save_file(state, out)
-    print(accuracy(load(out), latents))
-
-
-def accuracy(analyser: Analyser, space: LatentSpace, count: int = 2000) -> dict[str, float]:
-    """Shares found right, and colour errors, on drawings it never met, redrawn by the decoder."""
-    from .train import as_floats, pictures
-
-    drawn, scenes = pictures(count, seed=random.Random("unseen drawings").randrange(2**31))
-    truth = facts(scenes)
-    right: dict[str, float] = {}
-    with torch.no_grad():
-        redrawn = torch.cat([space.decode(space.encode(as_floats(p))) for p in drawn.split(256)])
-        seen = analyser.see(redrawn)
-    for key in ("animal", "pose", "ground"):
-        right[key] = float((getattr(seen, key) == truth[key]).float().mean())
-    right["pattern"] = float((seen.pattern.argmax(1) == truth["pattern"]).float().mean())
-    right["base_error"] = float((seen.base - truth["base"]).square().mean(1).sqrt().mean())
-    patterned = truth["pattern"] > 0
-    error = (seen.second - truth["second"]).square().mean(1).sqrt()
-    right["second_error"] = float(error[patterned].mean())
-    return right
-
-
-def main() -> None:
-    from .model import load as load_model
-
-    parser = argparse.ArgumentParser(prog="python -m hiper.demo.analyser", description=__doc__)
-    parser.add_argument("--train", action="store_true", help="train it anew, else report on it")
-    parser.add_argument("--out", type=Path, default=WEIGHTS)
-    parser.add_argument("--steps", type=int, default=4000)
-    parser.add_argument("--pictures", type=int, default=30000)
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    latents = load_model().latents
-    if given.train:
-        train(given.out, latents, given.steps, given.pictures, given.seed)
-    else:
-        print(accuracy(load(), latents))
-
-
-if __name__ == "__main__":
-    main()

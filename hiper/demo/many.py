@@ -9,7 +9,8 @@ from torch import Tensor
 
 from ..embedding import split
 from ..learning import LearningSettings
-from ..objective import draw, squared_error
+from ..objective import squared_error
+from ..recipe import Average, Draws
 from .model import DemoDenoiser, DemoModel
 
 
@@ -19,7 +20,7 @@ def learn_many(
     prompts: list[str],
     tokens: int,
     settings: LearningSettings,
-    on_step: Callable[[int], None] | None = None,
+    on_step: Callable[[int, Tensor], None] | None = None,
 ) -> Tensor:
     """Tails `(P, N, 128)` of the latents `(P, 12, 16, 16)`, learned as `learn` learns each:
     the gradients of a sum of losses, each of one tail, don't mix, and neither does Adam."""
@@ -28,19 +29,18 @@ def learn_many(
     tails = tails.clone().requires_grad_(True)
     denoiser = DemoDenoiser(model, head.repeat_interleave(settings.batch_size, 0))
     adam = torch.optim.Adam([tails], lr=settings.learning_rate)
-    generators = [torch.Generator().manual_seed(settings.seed) for _ in prompts]
+    average = Average(tails, settings.recipe.average)
+    draws = [Draws(settings.recipe, settings.seed, settings.batch_size) for _ in prompts]
     repeated = clean.repeat_interleave(settings.batch_size, 0)
     for index in range(settings.steps):
-        samples = [
-            draw(generator, one[None], settings.batch_size)
-            for generator, one in zip(generators, clean, strict=True)
-        ]
+        samples = [own.next(one[None]) for own, one in zip(draws, clean, strict=True)]
         u = torch.cat([sample.u for sample in samples])
         noise = torch.cat([sample.noise for sample in samples])
         spread = tails.repeat_interleave(settings.batch_size, 0)[:, None]
         loss = squared_error(denoiser, repeated, u, noise, spread).sum() / settings.batch_size
         (tails.grad,) = torch.autograd.grad(loss, [tails])
         adam.step()
+        average.add(tails)
         if on_step is not None:
-            on_step(index)
-    return tails.detach()
+            on_step(index, average.tail)
+    return average.tail

@@ -1,0 +1,76 @@
+"""A Stable Diffusion 1.x UNet of full size, 860 M random weights, inside ComfyUI on the CPU."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+
+PACK = Path(__file__).resolve().parents[1]
+CONTEXT = 768
+SHAPE = {
+    "image_size": 32,
+    "in_channels": 4,
+    "out_channels": 4,
+    "model_channels": 320,
+    "num_res_blocks": [2, 2, 2, 2],
+    "channel_mult": (1, 2, 4, 4),
+    "transformer_depth": [1, 1, 1, 1, 1, 1, 0, 0],
+    "transformer_depth_output": [1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0],
+    "transformer_depth_middle": 1,
+    "context_dim": CONTEXT,
+    "num_heads": 8,
+    "num_head_channels": -1,
+    "use_spatial_transformer": True,
+    "legacy": False,
+    "adm_in_channels": None,
+    "use_temporal_attention": False,
+    "dtype": torch.float32,
+}
+
+
+def find_comfyui() -> None:
+    """Put ComfyUI on the path, and its options to the CPU, or say in one line what is missing."""
+    sys.path.append(str(PACK))
+    sys.path.append(str(PACK / "tests"))
+    import comfyui
+
+    reason = comfyui.why_not()
+    if reason:
+        raise SystemExit(f"This benchmark needs ComfyUI: {reason}")
+    sys.path.insert(0, str(comfyui.find()))
+    given, sys.argv = sys.argv, ["main.py", "--cpu"]
+    import comfy.options
+
+    comfy.options.enable_args_parsing()
+    import comfy.model_management
+
+    sys.argv = given
+
+
+def full_size_unet():
+    """The model as a loader gives it: made, like any checkpoint, in inference mode."""
+    import comfy.model_base
+    import comfy.model_management
+    import comfy.model_patcher
+    import comfy.supported_models
+
+    with torch.inference_mode():
+        family = comfy.supported_models.SD15(SHAPE)
+        family.set_inference_dtype(torch.float32, None)
+        model = comfy.model_base.BaseModel(family, device=torch.device("cpu"))
+        for parameter in model.parameters():
+            parameter.normal_(std=0.02)
+    device = comfy.model_management.get_torch_device()
+    return comfy.model_patcher.ModelPatcher(model, device, torch.device("cpu"))
+
+
+def prompt() -> list:
+    """One encoded prompt, `[[(1, 77, 768), {}]]`."""
+    generator = torch.Generator().manual_seed(0)
+    return [[torch.randn(1, 77, CONTEXT, generator=generator), {}]]
+
+
+def latent(size: int) -> torch.Tensor:
+    return torch.randn(1, 4, size, size, generator=torch.Generator().manual_seed(1))

@@ -1,0 +1,75 @@
+"""How eq. 4's expectation is drawn and its steps are taken: the paper's way, and a faster one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from .objective import Draw, draw
+
+GOLDEN = (math.sqrt(5) - 1) / 2
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What may differ from the paper; the defaults are the paper's."""
+
+    spread: bool = False  # timesteps from a low-discrepancy sequence instead of by chance
+    antithetic: bool = False  # every second step draws the noise of the one before, negated
+    average: float = 0.0  # share of the running mean of tails that each step keeps
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.average < 1:
+            raise ValueError(f"average is {self.average}: choose one from 0 to below 1.")
+
+
+PAPER = Recipe()
+
+
+class Draws:
+    """The samples of one learning run, all from its seed, on the CPU."""
+
+    def __init__(self, recipe: Recipe, seed: int, batch_size: int) -> None:
+        self._recipe, self._batch_size = recipe, batch_size
+        self._generator = torch.Generator().manual_seed(seed)
+        self._count = 0
+        self._start = 0.0
+        self._last: Tensor | None = None
+
+    def next(self, clean: Tensor) -> Draw:
+        """The next batch for the latents `(R, C, …)`."""
+        sample = draw(self._generator, clean, self._batch_size)
+        if self._recipe.spread:
+            sample = replace(sample, u=self._spread(sample.u))
+        if self._recipe.antithetic:
+            self._last = sample.noise if self._last is None else -self._last
+            sample = replace(sample, noise=self._last)
+            if self._count // self._batch_size % 2:
+                self._last = None
+        self._count += self._batch_size
+        return sample
+
+    def _spread(self, u: Tensor) -> Tensor:
+        """Multiples of the golden ratio from a chance start: any run of them is spread evenly."""
+        if self._count == 0:
+            self._start = float(u[0])
+        steps = torch.arange(self._count, self._count + len(u), dtype=torch.float64)
+        return ((self._start + steps * GOLDEN) % 1.0).float().clamp(max=1 - 2**-24)
+
+
+class Average:
+    """The running mean of tails, which calms the last steps' noise; the tail itself at 0."""
+
+    def __init__(self, tail: Tensor, kept: float) -> None:
+        self.tail = tail.detach().clone()
+        self._kept, self._steps = kept, 0
+
+    def add(self, tail: Tensor) -> Tensor:
+        """A mean over few steps at first, so that the start is soon forgotten."""
+        self._steps += 1
+        kept = min(self._kept, (self._steps - 1) / (self._steps + 9)) if self._kept else 0.0
+        self.tail.lerp_(tail.detach(), 1 - kept)
+        return self.tail
