@@ -12,7 +12,7 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ..embedding import EmbeddingDetails, HiperEmbedding, split
-from ..learning import Learned, LearningSettings, LossNotFiniteError, learn
+from ..learning import Learned, LearningSettings, LossNotFiniteError, Step, learn
 from ..storage import write
 from . import folders
 from .denoiser import HostDenoiser, frozen_denoiser
@@ -54,31 +54,15 @@ def learn_on_host(
     """Learn from the latents `(R, C, H, W)` and the one encoded prompt `[[(1, T, C), options]]`."""
     started = time.perf_counter()
     work = _Work(model, conditioning, latent, settings, host)
-    checkpointing = host.checkpointing == "on"
-    try:
-        learned, checkpointed = work.run(checkpointing)
-    except Exception as error:
-        if not _out_of_memory(error):
-            raise
-        if checkpointing or work.checkpointed or host.checkpointing == "off":
-            raise RuntimeError(
-                "Learning ran out of memory"
-                f"{' with gradient checkpointing on' if work.checkpointed else ''}: use a smaller "
-                f"picture ({work.width}×{work.height} now), batch_size 1"
-                f" ({settings.batch_size} now), or "
-                f"{'a lower precision' if work.checkpointed else 'gradient_checkpointing on'}."
-            ) from None
-        learned = None
-    if learned is None:
+    learned = work.attempt(host.checkpointing == "on")
+    if learned is None and host.checkpointing == "auto" and not work.checkpointed:
         logging.warning("HiPer: out of memory; trying once more with gradient checkpointing.")
         comfy.model_management.soft_empty_cache()
-        learned, checkpointed = work.run(True)
+        learned = work.attempt(True)
+    if learned is None:
+        raise RuntimeError(work.out_of_memory())
     seconds = time.perf_counter() - started
-    return HostLearned(work.embedding(learned), learned.losses, seconds, checkpointed)
-
-
-def _out_of_memory(error: Exception) -> bool:
-    return isinstance(error, comfy.model_management.OOM_EXCEPTION)
+    return HostLearned(work.embedding(learned), learned.losses, seconds, work.checkpointed)
 
 
 class _Work:
@@ -100,7 +84,25 @@ class _Work:
         with torch.inference_mode(False):
             self.initial = split(conditioning[0][0].clone(), host.tokens)[1][0][None, None]
 
-    def run(self, checkpointing: bool) -> tuple[Learned, bool]:
+    def attempt(self, checkpointing: bool) -> Learned | None:
+        """What was learned, or None where the device's memory ran out."""
+        try:
+            return self._run(checkpointing)
+        except Exception as error:
+            if not comfy.model_management.is_oom(error):
+                raise
+        return None  # outside of the handler, whose error holds on to the step's memory
+
+    def out_of_memory(self) -> str:
+        """Which settings to lower, each with the value that was too much."""
+        lower = [f"a smaller picture ({self.width}×{self.height} now)"]
+        if self.settings.batch_size > 1:
+            lower.append(f"batch_size 1 ({self.settings.batch_size} now)")
+        lower.append("a lower precision" if self.checkpointed else "gradient_checkpointing on")
+        how = " with gradient checkpointing on" if self.checkpointed else ""
+        return f"Learning ran out of memory{how}: use {', '.join(lower[:-1])} or {lower[-1]}."
+
+    def _run(self, checkpointing: bool) -> Learned:
         self.checkpointed = checkpointing
         if not checkpointing and self.host.checkpointing == "auto":
             with self._denoiser(False) as denoiser:
@@ -109,7 +111,7 @@ class _Work:
             if self.checkpointed:
                 logging.info("HiPer: gradient checkpointing is on, to fit the device's memory.")
         with self._denoiser(self.checkpointed) as denoiser:
-            return self._learn(denoiser), self.checkpointed
+            return self._learn(denoiser)
 
     def _denoiser(self, checkpointing: bool):
         shape = (self.settings.batch_size, *self.latent.shape[1:])
@@ -131,7 +133,7 @@ class _Work:
         progress = LearningProgress(self.model, self.settings.steps, self.host.preview_every)
         losses: list[Tensor] = []
 
-        def watch(step) -> None:
+        def watch(step: Step) -> None:
             losses.append(step.loss)
             progress.watch(step, denoiser, clean)
 
@@ -145,14 +147,7 @@ class _Work:
                 loss_scale=denoiser.loss_scale(clean),
             )
         except comfy.model_management.InterruptProcessingException:
-            if progress.last is not None:
-                kept = Learned(progress.last.tail.cpu(), torch.stack(losses).cpu())
-                logging.warning(
-                    "HiPer: learning was cancelled at step %d of %d. %s",
-                    progress.last.index + 1,
-                    self.settings.steps,
-                    self.keep(kept),
-                )
+            self._say_cancelled(progress.last, losses)
             raise
         except LossNotFiniteError as error:
             if error.learned is None:
@@ -161,11 +156,27 @@ class _Work:
         finally:
             progress.close()
 
+    def _say_cancelled(self, last: Step | None, losses: list[Tensor]) -> None:
+        if last is None:
+            logging.warning(
+                "HiPer: learning was cancelled in its first step; there is nothing to keep."
+            )
+            return
+        logging.warning(
+            "HiPer: learning was cancelled at step %d of %d. %s",
+            last.index + 1,
+            self.settings.steps,
+            self.keep(Learned(last.tail.cpu(), torch.stack(losses).cpu())),
+        )
+
     def keep(self, learned: Learned) -> str:
         """Save what there is under one fixed name, and say so."""
         path = folders.path_for(UNFINISHED)
-        with outside_inference_mode():
-            write(self.embedding(learned), path, overwrite=True)
+        try:
+            with outside_inference_mode():
+                write(self.embedding(learned), path, overwrite=True)
+        except OSError as error:  # what ended the learning is what the person has to hear of
+            return f"The tail so far could not be kept at {path} ({error.strerror})."
         return f"The tail so far is kept as models/hiper/{UNFINISHED} (until the next such stop)."
 
     def embedding(self, learned: Learned) -> HiperEmbedding:

@@ -22,7 +22,13 @@ import aiohttp
 from comfyui import PACK
 
 STARTING = 180
-TEST_PACK = Path(__file__).with_name("pack_of_tests.py")
+HERE = Path(__file__).parent
+# the tests' own nodes, as ComfyUI finds them in custom_nodes: two packs
+TEST_PACKS = {
+    "hiper_pack_of_tests.py": "pack_of_tests.py",
+    "hiper_small_models/__init__.py": "pack_of_small_models.py",
+    "hiper_small_models/small_unets.py": "small_unets.py",
+}
 
 
 def prepare_base(base: Path) -> Path:
@@ -32,7 +38,10 @@ def prepare_base(base: Path) -> Path:
     link = base / "custom_nodes" / "comfyui-hiper"
     if not link.exists():
         link.symlink_to(PACK, target_is_directory=True)
-    (base / "custom_nodes" / "hiper_pack_of_tests.py").write_bytes(TEST_PACK.read_bytes())
+    for there, here in TEST_PACKS.items():
+        path = base / "custom_nodes" / there
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes((HERE / here).read_bytes())
     return base
 
 
