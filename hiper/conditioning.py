@@ -8,17 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .embedding import HiperEmbedding, join
+from .embedding import HiperEmbedding, join, split
+from .families import REPLACE, families_of_text, family_named, free_padding, names_of_width
 
 TAILS = "hiper_tails"  # the option that tells the viewer which columns are learned
-
-# the widths of text that ComfyUI's families of models are known to read
-FAMILY_OF_WIDTH = {
-    768: "SD 1.x",
-    1024: "SD 2.x",
-    2048: "SDXL",
-    4096: "SD3, Flux and other T5 models",
-}
 
 
 @dataclass(frozen=True)
@@ -55,6 +48,17 @@ def check_conditioning(conditioning: list) -> None:
             )
 
 
+def initial_tail(prompt: Tensor, tokens: int, placement: str) -> Tensor:
+    """The tail `(1, 1, N, C)` to start from: the last N vectors of a prompt `(B, T, C)` (eq. 3).
+
+    An appended tail costs the prompt nothing, so a shorter prompt lends its last vector again.
+    """
+    if placement == REPLACE:
+        return split(prompt, tokens)[1][:1][None]
+    last = torch.arange(-tokens, 0, device=prompt.device).clamp(min=-prompt.shape[1])
+    return prompt[:1, last][None]
+
+
 def place_tail(
     embedding: Tensor, options: dict[str, Any], tail: Tensor, placement: str, strength: float = 1.0
 ) -> tuple[Tensor, dict[str, Any]]:
@@ -64,30 +68,30 @@ def place_tail(
     "append" makes the sequence longer, and every mask that goes with it.
     """
     marks = tail_marks(options)
-    tokens = len(tail)
+    tokens, length = len(tail), embedding.shape[1]
     options = dict(options)
     tail = tail.to(embedding) if not tail.requires_grad else tail
-    if placement == "append":
-        mark = TailMark(embedding.shape[1], tokens, strength)
-        mask = options.get("attention_mask")
+    mask = options.get("attention_mask")
+    if placement != REPLACE:
         if isinstance(mask, Tensor):
             grown = mask.new_ones(*mask.shape[:-1], tokens)
             options["attention_mask"] = torch.cat([mask, grown], dim=-1)
-        options[TAILS] = (*marks, mark)
+        options[TAILS] = (*marks, TailMark(length, tokens, strength))
         return join(embedding, tail), options
 
-    end = min((mark.start for mark in marks), default=embedding.shape[1])
-    if tokens >= end:
+    end = min((mark.start for mark in marks), default=length)
+    free = free_padding(options, end, length)
+    if tokens >= end or (free is not None and tokens > free):
         raise ValueError(
-            f"The tail has {tokens} tokens, but only {end} of the prompt's "
-            f"{embedding.shape[1]} are left to replace: use fewer tokens or fewer tails."
+            f"The tail has {tokens} tokens, but only {end if free is None else free} of the "
+            f"prompt's {length} are left to replace: use fewer tokens or fewer tails, or a "
+            "shorter prompt."
         )
     mark = TailMark(end - tokens, tokens, strength)
     options[TAILS] = (mark, *marks)
-    mask = options.get("attention_mask")
-    if isinstance(mask, Tensor) and mask.shape[-1] == embedding.shape[1]:
-        mask = mask.clone()
-        mask[..., mark.start : end] = 1
+    if free is not None:
+        mask, shorter = mask.clone(), length - mask.shape[-1]
+        mask[:, mark.start - shorter : end - shorter] = 1
         options["attention_mask"] = mask
     head = join(embedding[:, : mark.start], tail)
     return torch.cat([head, embedding[:, end:]], dim=1), options
@@ -100,20 +104,32 @@ def compose(conditioning: list, embedding: HiperEmbedding, strength: float) -> l
     placement = embedding.details.placement
     composed = []
     for prompt, options in conditioning:
-        check_width(embedding, prompt)
+        check_family(embedding, prompt, options)
         composed.append(list(place_tail(prompt, options, vectors, placement, strength)))
     return composed
 
 
-def check_width(embedding: HiperEmbedding, prompt: Tensor) -> None:
+def check_family(embedding: HiperEmbedding, prompt: Tensor, options: dict[str, Any]) -> None:
     """A tail means something only to the family of models it was learned on."""
     found, wanted = prompt.shape[-1], embedding.context_width
-    if found != wanted:
-        learned_on = embedding.details.architecture
-        if learned_on == "unknown":
-            learned_on = FAMILY_OF_WIDTH.get(wanted, "another model")
+    learned_on = embedding.details.architecture
+    if learned_on == "unknown":
+        learned_on = names_of_width(wanted)
+    encoded_for = families_of_text(prompt, options)
+    names = [family.name for family in encoded_for]
+    family = family_named(embedding.details.family)
+    if found != wanted or (family is not None and names and family.name not in names):
+        name = names_of_width(found) if found != wanted else " or ".join(names)
         raise ValueError(
             f"This embedding was learned on {learned_on} (width {wanted}), but the prompt was "
-            f"encoded for {FAMILY_OF_WIDTH.get(found, 'another model')} (width {found}): "
+            f"encoded for {name} (width {found}): "
             "load a matching checkpoint, or learn the subject again on this one."
         )
+    if family is not None and embedding.details.placement == REPLACE:
+        length = prompt.shape[1]
+        if family.placement == REPLACE and length < family.padded_to:
+            raise ValueError(
+                f"This embedding takes the place of padding, of which {family.name}'s text encoder "
+                f"gives up to {family.padded_to} tokens, but this prompt is {length} tokens "
+                f"without any: encode it with {family.name}'s own text encoder."
+            )

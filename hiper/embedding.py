@@ -15,6 +15,7 @@ class EmbeddingDetails:
     """What a learned tail knows of itself; it travels in the file beside the vectors."""
 
     architecture: str = "unknown"
+    family: str = ""  # as hiper.families names it; empty where that knows none
     placement: str = "replace"
     source_prompt: str = ""
     steps: int = 0

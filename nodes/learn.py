@@ -6,7 +6,9 @@ import torch
 from comfy_api.v0_0_2 import io
 
 from ..hiper.conditioning import check_conditioning, tail_marks
+from ..hiper.families import REPLACE, names_of_width, placement_of
 from ..hiper.host.denoiser import PRECISIONS
+from ..hiper.host.families import check_learnable, family_of
 from ..hiper.host.learning import HostLearned, HostSettings, learn_on_host
 from ..hiper.learning import LearningSettings
 from ..hiper.pictures import loss_curve, to_image
@@ -20,6 +22,10 @@ UNWANTED = {
     "hooks": "hooks: apply the LoRA to the MODEL instead",
     "area": "an area: take the conditioning from before Set Area",
     "mask": "a mask: take the conditioning from before Set Mask",
+    "concat_latent_image": "a picture to paint into: take the conditioning from before it",
+    "reference_latents": "a reference picture, which the tail would leave to the model: take the "
+    "conditioning from before Reference Latent",
+    "unclip_conditioning": "a picture from CLIP Vision: take the conditioning from before it",
 }
 
 
@@ -148,9 +154,13 @@ class LearnHiperEmbedding(io.ComfyNode):
         clip=None,
     ) -> io.NodeOutput:
         check_source(conditioning)
+        check_learnable(model)
+        check_width_of_prompt(conditioning, model)
         samples = checked_latent(latent, model)
         text = prompt_text(cls.hidden.prompt, cls.hidden.unique_id, "conditioning")
-        check_free_tokens(tokens, conditioning[0][0].shape[1], clip, text)
+        prompt, options = conditioning[0]
+        if placement_of(family_of(model), prompt, options, tokens) == REPLACE:
+            check_free_tokens(tokens, prompt.shape[1], clip, text)
         learned = learn_on_host(
             model,
             conditioning,
@@ -178,6 +188,18 @@ def check_source(conditioning: list) -> None:
     if tail_marks(options):
         raise ValueError(
             "The source conditioning has a HiPer tail in it already: take it from before Compose."
+        )
+
+
+def check_width_of_prompt(conditioning: list, model) -> None:
+    """A UNet's cross-attention reads vectors of one width."""
+    config = model.model.model_config.unet_config
+    found, wanted = conditioning[0][0].shape[-1], config.get("context_dim")
+    if config.get("use_spatial_transformer") and wanted not in (None, found):
+        raise ValueError(
+            f"The prompt was encoded for {names_of_width(found)} (width {found}), but the "
+            f"{type(model.model.model_config).__name__} here reads width {wanted}: encode it with "
+            "the CLIP of the same checkpoint."
         )
 
 

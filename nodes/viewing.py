@@ -11,7 +11,8 @@ from PIL import Image
 from ..hiper.attention import AttentionMaps
 from ..hiper.attention_tokens import labelled, read_tokens
 from ..hiper.attention_viewing import same_shape
-from ..hiper.conditioning import FAMILY_OF_WIDTH, check_conditioning
+from ..hiper.conditioning import check_conditioning
+from ..hiper.families import names_of_width
 from ..hiper.grid_pictures import to_pictures
 from .words import prompt_text
 
@@ -60,6 +61,8 @@ def seed_input() -> io.Int.Input:
         default=0,
         min=0,
         max=0xFFFFFFFFFFFFFFFF,
+        # left out, the editor would draw a new seed after each run, as for every `seed`
+        control_after_generate=False,
         tooltip="Of the noise that the picture is brought back to that timestep with.",
         advanced=True,
     )
@@ -84,7 +87,7 @@ def checked_conditioning(conditioning: list, model: Any) -> None:
     wanted = model.model.model_config.unet_config.get("context_dim")
     for text, _ in conditioning:
         if isinstance(wanted, int) and text.shape[-1] != wanted:
-            family = FAMILY_OF_WIDTH.get(wanted, "this model")
+            family = names_of_width(wanted)
             raise ValueError(
                 f"The conditioning is {text.shape[-1]} wide, but {family} reads {wanted}: encode "
                 "the prompt with the CLIP of the same checkpoint."

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..conditioning import place_tail
 from .gradients import (
+    Differentiable,
     differentiable_weights,
     gradient_checkpointing,
     in_training,
@@ -83,9 +84,16 @@ class HostDenoiser:
 
     def denoise(self, noisy: Tensor, sigma: Tensor, tail: Tensor) -> Tensor:
         entry = self._with_tail(noisy, tail[0, 0])
-        return comfy.samplers.calc_cond_batch(self._model, [[entry]], noisy, sigma, self._options)[
-            0
-        ]
+        (estimate,) = comfy.samplers.calc_cond_batch(
+            self._model, [[entry]], noisy, sigma, self._options
+        )
+        if tail.requires_grad and torch.is_grad_enabled() and not estimate.requires_grad:
+            name = type(self._model.model_config).__name__
+            raise RuntimeError(
+                f"What {name} draws does not depend on the prompt's token vectors, so there is "
+                "nothing to learn: use a model that reads its prompt through attention."
+            )
+        return estimate
 
     def _with_tail(self, noisy: Tensor, tail: Tensor) -> dict[str, Any]:
         """The entry with the tail in it; what does not follow the tail is encoded once."""
@@ -105,7 +113,14 @@ class HostDenoiser:
     def _encode(self, entry: dict[str, Any], noisy: Tensor) -> dict[str, Any]:
         """What ComfyUI tells the model beside the text: pooled vectors, sizes, guidance."""
         (encoded,) = comfy.samplers.encode_model_conds(
-            self._model.extra_conds, [entry], noisy, self.device, "positive"
+            self._model.extra_conds,
+            [entry],
+            noisy,
+            self.device,
+            "positive",
+            latent_image=torch.zeros_like(noisy),  # an inpainting model paints the whole picture
+            denoise_mask=None,
+            seed=0,
         )
         return encoded["model_conds"]
 
@@ -152,6 +167,7 @@ def frozen_denoiser(
             outside_inference_mode(),
             in_training(),
             differentiable_weights(real_model),
+            Differentiable(),
             recompute,
         ):
             (entry,) = conds["positive"]

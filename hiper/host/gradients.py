@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import comfy.model_management
 import torch
+import torch.nn.functional as F
 import torch.utils.checkpoint
 from comfy.ldm.modules.attention import attention_pytorch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+NORMS = (F.layer_norm, F.rms_norm)
 
 
 @contextmanager
@@ -29,6 +33,34 @@ def in_training() -> Iterator[None]:
         yield
     finally:
         comfy.model_management.in_training = before
+
+
+class Differentiable(TorchFunctionMode):
+    """Has a model compute the same values in a way that gradients can pass.
+
+    Flux's blocks add to their input in place after a norm has saved it: the norm gets a copy to
+    save. Cosmos and Anima call fused kernels that have no backward, but an eager twin that does.
+    """
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if torch.is_grad_enabled():
+            if func in NORMS and args[0].requires_grad:
+                return func(args[0].clone(), *args[1:], **kwargs)
+            eager = _eager_twin(func)
+            if eager is not None:
+                return eager(*args, **kwargs)
+        return func(*args, **kwargs)
+
+
+def _eager_twin(func: Any) -> Callable[..., Any] | None:
+    """The differentiable function behind one of comfy_kitchen's fused operators."""
+    name = getattr(func, "_qualified_op_name", "") or getattr(func, "name", lambda: "")()
+    if not name.startswith("comfy_kitchen::"):
+        return None
+    import comfy_kitchen.backends.eager as eager
+
+    return getattr(eager, name.removeprefix("comfy_kitchen::").split(".")[0], None)
 
 
 def same_memory(tensor: Tensor) -> Tensor:
@@ -128,7 +160,12 @@ def _recompute(block: nn.Module):
         # blocks write their index into the options as they run; the second run must read the same
         args = tuple(_frozen_options(value) for value in args)
         kwargs = {key: _frozen_options(value) for key, value in kwargs.items()}
-        return torch.utils.checkpoint.checkpoint(forward, *args, use_reentrant=False, **kwargs)
+        return torch.utils.checkpoint.checkpoint(run, *args, use_reentrant=False, **kwargs)
+
+    def run(*args, **kwargs):
+        # some blocks add to their input in place; the second run must find it as the first did
+        args = tuple(_own_copy(value) for value in args)
+        return forward(*args, **{key: _own_copy(value) for key, value in kwargs.items()})
 
     def undo() -> None:
         if had_own:
@@ -142,3 +179,7 @@ def _recompute(block: nn.Module):
 
 def _frozen_options(value: Any) -> Any:
     return dict(value) if isinstance(value, dict) else value
+
+
+def _own_copy(value: Any) -> Any:
+    return value.clone() if isinstance(value, Tensor) else value

@@ -11,11 +11,14 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ..embedding import EmbeddingDetails, HiperEmbedding, split
+from ..conditioning import initial_tail
+from ..embedding import EmbeddingDetails, HiperEmbedding
+from ..families import placement_of
 from ..learning import Learned, LearningSettings, LossNotFiniteError, Step, learn
 from ..storage import write
 from . import folders
 from .denoiser import HostDenoiser, frozen_denoiser
+from .families import class_names, encoded_family, family_of
 from .gradients import outside_inference_mode
 from .memory import needs_checkpointing
 from .progress import LearningProgress
@@ -81,8 +84,11 @@ class _Work:
         downscale = getattr(model.model.latent_format, "spacial_downscale_ratio", 8)
         self.height, self.width = (size * downscale for size in latent.shape[-2:])
         self.checkpointed = False
+        prompt, options = conditioning[0]
+        self.family = encoded_family(model, prompt, options)
+        self.placement = placement_of(family_of(model), prompt, options, host.tokens)
         with torch.inference_mode(False):
-            self.initial = split(conditioning[0][0].clone(), host.tokens)[1][0][None, None]
+            self.initial = initial_tail(prompt.clone(), host.tokens, self.placement)
 
     def attempt(self, checkpointing: bool) -> Learned | None:
         """What was learned, or None where the device's memory ran out."""
@@ -119,7 +125,7 @@ class _Work:
             self.model,
             self.conditioning,
             shape,
-            "replace",
+            self.placement,
             self.host.precision,
             checkpointing,
         )
@@ -184,8 +190,9 @@ class _Work:
         return HiperEmbedding(
             learned.tail,
             EmbeddingDetails(
-                architecture=type(self.model.model.model_config).__name__,
-                placement="replace",
+                architecture=class_names(self.model)[0],
+                family=self.family,
+                placement=self.placement,
                 source_prompt=self.host.source_prompt,
                 steps=len(losses),
                 seed=self.settings.seed,

@@ -41,5 +41,8 @@ def needs_checkpointing(
     small = clean[:1, ..., ::PROBE, ::PROBE].contiguous()
     if min(small.shape[-2:]) < 8:  # below this some models can't halve the picture any more
         return False
-    needed = activation_bytes(denoiser, small, tail) * PROBE**2 * batch_size * MARGIN
+    try:
+        needed = activation_bytes(denoiser, small, tail) * PROBE**2 * batch_size * MARGIN
+    except ArithmeticError:  # PixArt divides by the picture's size in units of 512 pixels
+        return False
     return needed > comfy.model_management.get_free_memory(denoiser.device)

@@ -1,0 +1,51 @@
+"""Which family a loaded model is of, and whether its subject can be learned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy.model_base import ModelType
+from comfy.model_patcher import ModelPatcher
+from torch import Tensor
+
+from ..families import Family, families_of_text, family_of_model, other_task
+
+# what these predict is the picture itself, not the noise in it
+NO_DENOISERS = (ModelType.IMG_TO_IMG, ModelType.IMG_TO_IMG_FLOW)
+
+
+def class_names(model: ModelPatcher) -> list[str]:
+    """The model configuration's class and its parents, own first."""
+    return [kind.__name__ for kind in type(model.model.model_config).__mro__]
+
+
+def family_of(model: ModelPatcher) -> Family | None:
+    """What is known of this model, or None: then its conditioning tells how it is read."""
+    return family_of_model(class_names(model))
+
+
+def check_learnable(model: ModelPatcher) -> None:
+    """One sentence on a model that no subject can be learned on."""
+    names = class_names(model)
+    family, task = family_of_model(names), other_task(names)
+    if not task and family is not None:
+        task = family.refused
+    if not task and model.model.model_type in NO_DENOISERS:
+        task = "it turns one picture into another and denoises none"
+    if task:
+        raise ValueError(
+            f"No subject can be learned on {names[0]}: {task}. Use a model that draws pictures "
+            "from text."
+        )
+
+
+def encoded_family(model: ModelPatcher, prompt: Tensor, options: dict[str, Any]) -> str:
+    """The family that a prompt `(B, T, C)` was encoded for, as its tail's file will name it.
+
+    The model's own, unless another family's text encoder was used on purpose.
+    """
+    own = family_of(model)
+    names = [family.name for family in families_of_text(prompt, options)]
+    if own is None:
+        return ""
+    return own.name if own.name in names or not names else names[0]
