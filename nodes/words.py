@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 TEXT_INPUTS = ("text", "prompt", "text_g", "text_l", "t5xxl", "clip_l")
+TAIL_INPUT = "embedding"  # behind it stands the prompt that the tail was learned with
 LONGEST_SEARCH = 200
 
 
@@ -26,7 +27,7 @@ def prompt_text(graph: dict[str, Any] | None, node_id: str | None, socket: str) 
                 return None
             texts += spoken
         else:
-            waiting += inputs.values()
+            waiting += [value for name, value in inputs.items() if name != TAIL_INPUT]
     different = list(dict.fromkeys(texts))
     return different[0] if len(different) == 1 else None
 

@@ -1,0 +1,204 @@
+/** The prompt's tokens as chips: words, then the learned tail, then, folded away, the padding. */
+
+import { element } from "./attention_controls.js";
+
+const KINDS = [
+  { name: "words", kinds: ["word"] },
+  { name: "tail", kinds: ["tail"] },
+  { name: "padding", kinds: ["special", "pad"] },
+];
+const STEPS = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: "below", ArrowUp: "above" };
+
+export class TokenChips {
+  #chips = []; // {names, button}: a chip is one token, or the whole tail
+  #pinned = [];
+  #hovered = null;
+  #focused = null;
+  #on;
+
+  constructor(on) {
+    this.#on = on;
+    this.element = element("div", "hiper-chips", {
+      role: "toolbar",
+      "aria-label": "Tokens of the prompt",
+      "data-capture-wheel": "true",
+    });
+    const listen = (kind, act) => this.element.addEventListener(kind, act);
+    listen("click", (event) => this.#click(event));
+    listen("keydown", (event) => this.#key(event));
+    listen("pointerover", (event) => this.#look({ hovered: this.#chipOf(event.target) }));
+    listen("pointerleave", () => this.#look({ hovered: null }));
+    listen("focusin", (event) => {
+      const byKeyboard = event.target.matches(":focus-visible");
+      this.#look({ focused: byKeyboard ? this.#chipOf(event.target) : null });
+    });
+    listen("focusout", () => this.#look({ focused: null }));
+  }
+
+  /** One set of chips for all panels, so that a token is looked at in all of them at once. */
+  fill(panels) {
+    this.#hovered = this.#focused = null;
+    this.#chips = [];
+    const tokens = merged(panels);
+    const groups = KINDS.map(({ name, kinds }) => {
+      return this.#group(name, [...tokens].filter(([, token]) => kinds.includes(token.kind)));
+    });
+    this.element.replaceChildren(...groups.filter(Boolean));
+    this.#chips.forEach(({ button }, place) => (button.tabIndex = place ? -1 : 0));
+  }
+
+  #group(name, tokens) {
+    if (!tokens.length) return null;
+    const group = element("div", `hiper-group hiper-${name}`, { role: "group", "aria-label": name });
+    if (name === "tail" && tokens.length > 1) {
+      const all = tokens.map(([token]) => token);
+      group.append(this.#chip(all, "tail", `all ${all.length} learned tokens`));
+    }
+    const chips = tokens.map(([token, { label, kind, index }]) => {
+      return this.#chip([token], label, `${kind} · token ${index + 1}`, kind);
+    });
+    if (name !== "padding") {
+      group.append(...chips);
+      return group;
+    }
+    const fold = element("button", "hiper-fold", { type: "button", "aria-expanded": false });
+    fold.textContent = `padding · ${tokens.length}`;
+    group.append(fold, ...chips);
+    return group;
+  }
+
+  #chip(names, label, title, kind = "all") {
+    const button = element("button", `hiper-chip hiper-${kind}`, {
+      type: "button",
+      title,
+      "aria-pressed": false,
+    });
+    button.textContent = label;
+    this.#chips.push({ names, button, label });
+    return button;
+  }
+
+  set pinned(names) {
+    this.#pinned = names;
+    for (const chip of this.#chips) chip.button.setAttribute("aria-pressed", this.#isPinned(chip));
+    const folded = this.element.querySelector(".hiper-padding");
+    if (folded?.querySelector("[aria-pressed=true]")) this.#unfold(folded, true);
+  }
+
+  #isPinned(chip) {
+    return chip.names.every((name) => this.#pinned.includes(name));
+  }
+
+  /** Names of the tokens whose map is to be seen now. */
+  get shown() {
+    const looked = this.#hovered ?? this.#focused;
+    const known = new Set(this.#chips.flatMap((chip) => chip.names));
+    return looked ? looked.names : this.#pinned.filter((name) => known.has(name));
+  }
+
+  /** What is to be seen, in words; a whole tail is called so. */
+  get described() {
+    const looked = this.#hovered ?? this.#focused;
+    const { length } = this.shown;
+    const words = [];
+    let rest = this.shown;
+    for (const { names, label } of [...this.#chips].sort((a, b) => b.names.length - a.names.length)) {
+      if (!names.every((name) => rest.includes(name))) continue;
+      rest = rest.filter((name) => !names.includes(name));
+      words.push(names.length > 1 ? label : names[0]);
+    }
+    const pinned = !looked || this.#isPinned(looked) ? " · pinned" : "";
+    return words.join(" + ") + (length > 1 ? ` · mean of ${length}` : "") + pinned;
+  }
+
+  fillLevels(level) {
+    for (const { names, button } of this.#chips) {
+      const mean = names.reduce((sum, name) => sum + level(name), 0) / names.length;
+      button.style.setProperty("--level", mean.toFixed(3));
+    }
+  }
+
+  #chipOf(target) {
+    return this.#chips.find(({ button }) => button === target) ?? null;
+  }
+
+  #look({ hovered = this.#hovered, focused = this.#focused }) {
+    if (hovered === this.#hovered && focused === this.#focused) return;
+    [this.#hovered, this.#focused] = [hovered, focused];
+    this.#on.onLook();
+  }
+
+  #click(event) {
+    const fold = event.target.closest(".hiper-fold");
+    if (fold) {
+      this.#unfold(fold.parentElement, fold.getAttribute("aria-expanded") === "false");
+      return;
+    }
+    const chip = this.#chipOf(event.target);
+    if (!chip) return;
+    const others = this.#pinned.filter((name) => !chip.names.includes(name));
+    const pinned = this.#isPinned(chip);
+    if (event.shiftKey) this.#on.onPin(pinned ? others : [...others, ...chip.names]);
+    else this.#on.onPin(pinned && !others.length ? [] : [...chip.names]);
+  }
+
+  #unfold(group, open) {
+    group.dataset.open = open;
+    group.querySelector(".hiper-fold").setAttribute("aria-expanded", open);
+    this.#on.onLayout();
+  }
+
+  /** Keys of a toolbar; what is handled here must not reach the graph editor's shortcuts. */
+  #key(event) {
+    const { key } = event;
+    if (key === "Escape") {
+      event.target.blur();
+      this.#on.onPin([]);
+    } else if (key in STEPS || key === "Home" || key === "End") {
+      this.#move(event.target, key);
+      event.preventDefault();
+    } else if (key !== "Enter" && key !== " ") {
+      return; // Enter and Space click the button, as they do everywhere
+    }
+    event.stopPropagation();
+  }
+
+  #move(from, key) {
+    const buttons = [...this.element.querySelectorAll("button")].filter((button) => {
+      return button.offsetParent;
+    });
+    const at = buttons.indexOf(from);
+    let to = at + STEPS[key];
+    if (key === "Home") to = 0;
+    if (key === "End") to = buttons.length - 1;
+    if (key === "ArrowDown" || key === "ArrowUp") to = nearest(buttons, at, STEPS[key]);
+    const next = buttons[to];
+    if (!next) return;
+    for (const button of buttons) button.tabIndex = button === next ? 0 : -1;
+    next.focus({ focusVisible: true });
+  }
+}
+
+/** The tokens of all panels by name, each where it stands in the first that has it. */
+function merged(panels) {
+  const tokens = new Map();
+  for (const panel of panels) {
+    for (const [name, token] of panel) if (!tokens.has(name)) tokens.set(name, token);
+  }
+  return tokens;
+}
+
+/** The button of the next row that lies closest below, or above. */
+function nearest(buttons, at, side) {
+  const from = buttons[at];
+  const sign = side === "below" ? 1 : -1;
+  let found = -1;
+  let best = Infinity;
+  buttons.forEach((button, place) => {
+    const down = sign * (button.offsetTop - from.offsetTop);
+    if (down <= 2) return;
+    const distance = 1000 * down + Math.abs(button.offsetLeft - from.offsetLeft);
+    if (distance < best) [found, best] = [place, distance];
+  });
+  return found;
+}

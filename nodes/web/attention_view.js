@@ -1,0 +1,225 @@
+/** The view itself: pictures with a heat map over them, the prompt's tokens below, the scale. */
+
+import { TokenMaps } from "./attention_maps.js";
+import { ScaleBar, StepSlider, element, slider } from "./attention_controls.js";
+import { TokenChips } from "./attention_chips.js";
+
+const START = { pinned: [], opacity: 0.7, scale: "own" };
+const TALLEST = 320; // pictures, as long as a person has not drawn the node larger
+const TITLE = 24; // below a picture
+const HINT = "Point at a token. Click pins it, Shift-click adds.";
+const EMPTY = "Run the graph: the picture appears here, with the prompt's tokens below it.";
+const GONE =
+  "These maps were in ComfyUI's temp folder, which has been emptied: run the graph again.";
+
+export class AttentionView {
+  #state = { ...START };
+  #panels = [];
+  #painting = 0;
+  #ending = new AbortController();
+  #on;
+
+  constructor(on) {
+    this.#on = on;
+    this.element = element("div", "hiper-view");
+    this.stage = element("div", "hiper-stage");
+    this.caption = element("div", "hiper-caption");
+    this.words = element("span", "hiper-words-shown", { role: "status" });
+    this.here = element("span", "hiper-here");
+    this.caption.append(this.words, this.here);
+    this.scale = new ScaleBar((scale) => this.#change({ scale }));
+    this.steps = new StepSlider((frame) => this.#change({ frame }));
+    this.opacity = slider("Opacity", [0, 1, 0.05], (opacity) => this.#change({ opacity }));
+    this.chips = new TokenChips({
+      onPin: (pinned) => this.#change({ pinned }),
+      onLook: () => this.#paint(),
+      onLayout: () => this.#on.onLayout(),
+    });
+    this.foot = element("div", "hiper-foot");
+    const controls = element("div", "hiper-controls");
+    controls.append(this.opacity.element, this.steps.element);
+    this.foot.append(this.caption, this.scale.element, this.chips.element, controls);
+    this.element.append(this.stage, this.foot);
+    this.resizes = new ResizeObserver(() => this.#fit());
+    this.resizes.observe(this.foot);
+    this.resizes.observe(this.stage);
+    this.#listen();
+    this.#say(EMPTY);
+  }
+
+  /** What the node must leave free for the view, in the graph's own units. */
+  get leastHeight() {
+    return this.#panels.length ? this.#stageHeight() + this.foot.offsetHeight + 36 : 130;
+  }
+
+  /** As tall as the pictures are at the width there is. */
+  #stageHeight() {
+    const { length } = this.#panels;
+    const width = this.stage.offsetWidth / this.#columns || TALLEST;
+    const ratio = Math.min(...this.#panels.map((panel) => panel.ratio));
+    return Math.ceil(length / this.#columns) * (Math.min(TALLEST, width / ratio) + TITLE);
+  }
+
+  get #columns() {
+    const { length } = this.#panels;
+    return length > 3 ? Math.ceil(Math.sqrt(length)) : Math.max(1, length);
+  }
+
+  restore(state) {
+    this.#state = { ...START, ...state };
+    if (this.#panels.length) this.#update();
+  }
+
+  show(payloads) {
+    this.#panels = payloads.map((payload) => new Panel(payload, this.#on.addressOf));
+    this.stage.style.setProperty("--columns", this.#columns);
+    this.stage.replaceChildren(...this.#panels.map((panel) => panel.element));
+    this.element.dataset.shown = payloads.length;
+    this.chips.fill(this.#panels.map((panel) => panel.maps.tokens));
+    const longest = [...payloads].sort((a, b) => b.frames.length - a.frames.length)[0];
+    this.steps.fill(longest.frames.map((frame) => frame.label));
+    this.#update();
+    this.#fit();
+  }
+
+  destroy() {
+    this.#ending.abort();
+    this.resizes.disconnect();
+    this.steps.stop();
+    this.#painting++;
+    this.#panels = [];
+    this.element.replaceChildren();
+    this.element.remove();
+  }
+
+  #fit() {
+    if (!this.#panels.length) return;
+    this.stage.style.minHeight = `${Math.round(this.#stageHeight())}px`;
+    this.#on.onLayout();
+  }
+
+  #say(words) {
+    const note = element("div", "hiper-note");
+    note.append(element("span", "hiper-glow", { "aria-hidden": true }), words);
+    this.#panels = [];
+    this.stage.style.minHeight = "";
+    delete this.element.dataset.shown;
+    this.stage.replaceChildren(note);
+  }
+
+  #change(part) {
+    this.#state = { ...this.#state, frame: this.steps.value, ...part };
+    this.#on.onChange(this.#state);
+    this.#update();
+  }
+
+  #update() {
+    const { pinned, opacity, frame } = this.#state;
+    this.chips.pinned = pinned;
+    this.opacity.value = opacity;
+    this.steps.value = frame ?? Infinity; // a recording opens at its last step
+    this.#paint();
+  }
+
+  async #paint() {
+    const turn = ++this.#painting;
+    const step = this.steps.value;
+    try {
+      const levels = await Promise.all(this.#panels.map((panel) => panel.maps.levels(step)));
+      if (turn !== this.#painting) return;
+      const names = this.chips.shown;
+      this.#panels.forEach((panel, place) => panel.choose(levels[place], names));
+      const end = this.#scaleEnd();
+      for (const panel of this.#panels) panel.paint(end, this.#state.opacity);
+      this.#describe(names, end);
+    } catch (error) {
+      if (turn !== this.#painting) return;
+      console.warn("HiPer: the maps could not be read.", error);
+      this.#say(GONE);
+    }
+  }
+
+  /** What the brightest colour is, as a share of the scale that all tokens have in common. */
+  #scaleEnd() {
+    const peaks = this.#panels.map((panel) => panel.peak).filter(Boolean);
+    return this.#state.scale === "own" && peaks.length ? Math.max(...peaks) : 1;
+  }
+
+  #describe(names, end) {
+    this.words.textContent = names.length ? this.chips.described : HINT;
+    this.caption.dataset.hint = !names.length;
+    if (!this.#panels.length) return;
+    const clipped = this.#panels.some((panel) => panel.peak >= 1);
+    this.scale.show(this.#panels[0].maps.payload.scale, end, clipped, this.#state.scale);
+  }
+
+  #listen() {
+    const { signal } = this.#ending;
+    const listen = (kind, act) => this.stage.addEventListener(kind, act, { signal });
+    listen("pointermove", (event) => {
+      const panel = this.#panels.find((panel) => panel.frame.contains(event.target));
+      panel ? this.#pointAt(panel, event) : this.#pointAway();
+    });
+    listen("pointerleave", () => this.#pointAway());
+  }
+
+  /** Pointing at a place of the picture: each chip shows how much that place looks at it. */
+  #pointAt(panel, event) {
+    if (!panel.levels) return;
+    const box = panel.frame.getBoundingClientRect();
+    const place = [(event.clientX - box.x) / box.width, (event.clientY - box.y) / box.height];
+    const [x, y] = panel.maps.cellAt(...place);
+    this.chips.fillLevels((name) => panel.maps.at(panel.levels, name, x, y));
+    const value = panel.values ? panel.values[y * panel.maps.payload.cell[0] + x] : null;
+    this.here.textContent = this.scale.mark(value);
+  }
+
+  #pointAway() {
+    this.chips.fillLevels(() => 0);
+    this.here.textContent = this.scale.mark(null);
+  }
+}
+
+/** One conditioning, or one picture of a batch, with its map. */
+class Panel {
+  levels = null;
+  values = null;
+  peak = 0;
+
+  constructor(payload, addressOf) {
+    this.maps = new TokenMaps(payload, addressOf);
+    this.element = element("figure", "hiper-panel");
+    this.frame = element("div", "hiper-frame");
+    this.ratio = payload.width / payload.height;
+    this.frame.style.setProperty("--ratio", this.ratio);
+    this.canvas = element("canvas", "hiper-map", { role: "img" });
+    const title = element("figcaption", "hiper-title");
+    title.textContent = title.title = payload.title;
+    const address = this.maps.pictureAddress;
+    if (address) {
+      const picture = element("img", "hiper-picture", { src: address, alt: "", draggable: false });
+      // a picture this small is enlarged several times: its pixels stay sharp
+      picture.classList.toggle("hiper-small", Math.max(payload.width, payload.height) <= 128);
+      this.frame.append(picture);
+    }
+    this.frame.append(this.canvas);
+    const space = element("div", "hiper-space");
+    space.append(this.frame);
+    this.element.append(space, title);
+  }
+
+  /** Take the mean of some tokens; `peak` is its highest value. */
+  choose(levels, names) {
+    this.levels = levels;
+    this.values = this.maps.mean(levels, names);
+    this.peak = this.values ? this.values.reduce((most, value) => Math.max(most, value)) : 0;
+    this.frame.dataset.map = Boolean(this.values);
+    this.element.dataset.without = names.length > 0 && !this.values;
+    const looked = this.values ? names.join(", ") : "no token";
+    this.canvas.setAttribute("aria-label", `Attention to ${looked}: ${this.maps.payload.title}`);
+  }
+
+  paint(end, opacity) {
+    this.maps.paint(this.canvas, this.values, end, this.maps.payload.image ? opacity : 1);
+  }
+}

@@ -1,0 +1,113 @@
+/** Puts the attention view on the nodes that return maps, and keeps its state with the node. */
+
+import { api } from "../../scripts/api.js";
+import { app } from "../../scripts/app.js";
+import { AttentionView } from "./attention_view.js";
+
+const SHOWS_MAPS = new Set(["HiPerAttentionViewer", "HiPerCompareAttention"]);
+const WIDGET = "hiper_attention";
+const STATE = "hiper_viewer"; // in node.properties
+const NARROWEST = 400;
+const LATEST_RUNS = 16; // looked through for a result after the page was reloaded
+
+const views = new Map(); // node -> its AttentionView, while it is in a graph
+
+app.registerExtension({
+  name: "HiPer.AttentionViewer",
+
+  setup() {
+    const style = document.createElement("link");
+    style.rel = "stylesheet";
+    style.href = new URL("./attention_view.css", import.meta.url).href;
+    document.head.append(style);
+  },
+
+  nodeCreated(node) {
+    if (SHOWS_MAPS.has(node.comfyClass)) attach(node);
+  },
+
+  onNodeOutputsUpdated(outputs) {
+    for (const node of views.keys()) show(node, outputs[locator(node)]);
+  },
+
+  async afterConfigureGraph() {
+    const waiting = [...views.keys()].filter((node) => !show(node, app.nodeOutputs[locator(node)]));
+    if (waiting.length) await showLatestRun(waiting);
+  },
+});
+
+function attach(node) {
+  const view = new AttentionView({
+    addressOf: (file) => api.apiURL(`/view?${new URLSearchParams(file)}`),
+    onChange: (state) => {
+      node.properties[STATE] = state;
+      node.graph?.setDirtyCanvas?.(true, true);
+    },
+    onLayout: () => fit(node),
+  });
+  const widget = node.addDOMWidget(WIDGET, WIDGET, view.element, {
+    serialize: false,
+    hideOnZoom: false,
+    getMinHeight: () => view.leastHeight,
+  });
+  widget.serialize = false;
+  node.setSize([Math.max(node.size[0], NARROWEST), node.size[1]]);
+
+  chain(node, "onAdded", () => views.set(node, view));
+  chain(node, "onConfigure", () => view.restore(node.properties[STATE]));
+  chain(node, "onExecuted", (output) => show(node, output));
+  chain(node, "onRemoved", () => {
+    views.delete(node);
+    view.destroy();
+  });
+}
+
+function chain(node, name, after) {
+  const before = node[name];
+  node[name] = function (...args) {
+    const result = before?.apply(this, args);
+    after(...args);
+    return result;
+  };
+}
+
+/** Grow the node where its widgets need more room; Nodes 2.0 does so by itself. */
+function fit(node) {
+  if (!node.graph || views.get(node)?.element.closest("[data-node-id]")) return;
+  const [width, height] = node.computeSize();
+  const size = [Math.max(node.size[0], width), Math.max(node.size[1], height)];
+  if (size[0] > node.size[0] || size[1] > node.size[1]) node.setSize(size);
+  node.graph.setDirtyCanvas?.(true, true);
+}
+
+/** Whether the output had maps to show. */
+function show(node, output) {
+  const payloads = output?.hiper_maps;
+  if (!payloads?.length) return false;
+  views.get(node)?.show(payloads);
+  return true;
+}
+
+/** The key of a node's output: its id, or below a subgraph the subgraph's id before it. */
+function locator(node) {
+  const { graph } = node;
+  return !graph || graph.isRootGraph !== false ? `${node.id}` : `${graph.id}:${node.id}`;
+}
+
+/** ComfyUI forgets a page's outputs when it is reloaded; the server still has the latest runs. */
+async function showLatestRun(waiting) {
+  const { id } = app.rootGraph ?? app.graph;
+  const answer = await api.fetchApi(`/history?max_items=${LATEST_RUNS}`);
+  if (!answer.ok) return;
+  const runs = Object.values(await answer.json())
+    .filter((run) => run.prompt?.[3]?.extra_pnginfo?.workflow?.id === id)
+    .sort((one, other) => other.prompt[0] - one.prompt[0]);
+  for (const node of waiting) {
+    const isNode = (key) => key.split(":").at(-1) === `${node.id}`;
+    for (const { prompt, outputs } of runs) {
+      const key = Object.keys(outputs).find(isNode);
+      const same = key && prompt[2][key]?.class_type === node.comfyClass;
+      if (same && views.has(node) && show(node, outputs[key])) break;
+    }
+  }
+}
