@@ -69,10 +69,19 @@ def seed_input() -> io.Int.Input:
 
 
 def checked_latent(latent: dict[str, Any], model: Any) -> torch.Tensor:
-    """The latents `(B, C, H, W)`, or one sentence on why this model can't look at them."""
+    """The latents `(B, C, H, W)`, or one sentence on why this model can't look at them.
+
+    Models that also know time want `(B, C, 1, H, W)`: a picture is a film of one frame.
+    """
     samples = latent["samples"]
     wanted = model.model.latent_format.latent_channels
-    if getattr(samples, "is_nested", False) or samples.ndim != 4 or samples.shape[1] != wanted:
+    frames = 1 if samples.ndim != 5 else samples.shape[2]
+    if (
+        getattr(samples, "is_nested", False)
+        or samples.ndim not in (4, 5)
+        or frames != 1
+        or samples.shape[1] != wanted
+    ):
         raise ValueError(
             f"The latent has shape {tuple(samples.shape)}; wanted pictures of {wanted} channels "
             "(batch, channels, height, width): connect the latent that this model sampled, or "

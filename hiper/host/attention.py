@@ -6,7 +6,7 @@ model calls apart, one knows the conditioning entries, and one, next to the mode
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,7 +17,8 @@ from torch import Tensor
 from ..attention import AttentionMaps, Prompt, Step, probabilities, without_repeats
 from ..attention_recording import Gathering, Wish
 from ..conditioning import tail_marks
-from .attention_layouts import CrossAttention, Found
+from .attention_layouts import Call, CrossAttention, Found, JointAttention, patches
+from .families import family_of
 
 KEY = "hiper_attention"
 
@@ -86,7 +87,8 @@ class _Row:
     """Who owns a stretch of rows in the current model call."""
 
     number: int  # of the prompt in the gathering
-    length: int
+    length: int  # as the model is given it
+    before: int  # columns that the model itself has put before the prompt's
     columns: Tensor | None
 
 
@@ -106,7 +108,10 @@ class _Run:
         self._listening = False
         self._in_force = False
         self._rows: list[_Row | None] = []
-        self._layout = CrossAttention()
+        self._family = family_of(guider.model_patcher)
+        joint = self._family.joint if self._family else None
+        self._layout = CrossAttention() if joint is None else JointAttention(joint)
+        self._unseen = self._family.unseen if self._family else ""
 
     def watch(self, model_options: dict[str, Any]) -> None:
         """Install into this run's copy of the options; they are thrown away with the run."""
@@ -121,10 +126,15 @@ class _Run:
         model = self._guider.model_patcher.model
         cell = getattr(model.latent_format, "spacial_downscale_ratio", 8)
         name = type(model.model_config).__name__
-        return self.gathering.maps(self._shape[-2:], cell, name)
+        found = self.gathering.maps(self._shape[-2:], cell, name)
+        if self._family is not None and self._family.joint is not None:
+            found = replace(found, heads=f"{found.heads}, of the attention to text")
+        return found
 
     def why_nothing(self) -> str:
-        model = type(self._guider.model_patcher.model).__name__
+        model = type(self._guider.model_patcher.model.model_config).__name__
+        if self._unseen:
+            return f"The attention of this model ({model}) can't be shown: {self._unseen}."
         if not self.calls:
             return (
                 "The sampler never called the model, so there is nothing to show: give it at least "
@@ -146,9 +156,14 @@ class _Run:
                 "The conditioning is not in force at the timestep looked at, because its timestep "
                 "range leaves that out: choose a timestep inside the range, or take the range off."
             )
+        if self._family is None:
+            return (
+                f"Where text and picture stand in the attention of this model ({model}) is not "
+                "known to this version of the pack: use a model of a family that its README lists."
+            )
         return (
-            f"No cross-attention was seen in this model ({model}): use a model of the SD 1.x, "
-            "SD 2.x or SDXL family."
+            f"No cross-attention to the prompt was seen in this model ({model}): either it has "
+            "none, or another node on the MODEL stands in its place; take such nodes off."
         )
 
     # the wrappers, outermost first
@@ -193,8 +208,8 @@ class _Run:
             owners = zip(options["uuids"], options["cond_or_uncond"], strict=True)
             self._rows = [self._row(owner, x.device) for owner in owners]
             self._in_force = self._in_force or any(self._rows)
-            if any(self._rows):
-                self._layout.begin(c_crossattn)
+            if any(self._rows) and not self._unseen:
+                self._layout.begin(Call(c_crossattn, patches(executor.class_obj, x)))
                 options = self._layout.installed(options, self._seen)
         return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
 
@@ -224,7 +239,10 @@ class _Run:
         key = owner[0], role
         if key not in self._numbers:
             tails = tail_marks(entry)
-            length = text.cond.shape[1]
+            given = text.cond.shape[1]
+            length = given
+            if self._family is not None and self._family.joint is not None:
+                length = entry["cross_attn"].shape[1]  # Flux.2 puts zeros before a short prompt
             columns = self._wish.columns(length, tails)
             if not columns:
                 self._numbers[key] = None
@@ -235,7 +253,8 @@ class _Run:
             index = None
             if len(columns) < length:
                 index = torch.tensor(columns, device=device)
-            self._numbers[key] = _Row(self.gathering.prompt(prompt), length, index)
+            number = self.gathering.prompt(prompt)
+            self._numbers[key] = _Row(number, given, given - length, index)
         return self._numbers[key]
 
     def _clipped(self, area) -> tuple[int, int, int, int] | None:
@@ -258,7 +277,9 @@ class _Run:
             if mask is not None and mask.shape[0] > 1:
                 mask = mask[rows]
             maps = probabilities(found.q[rows], found.k[rows], self._head(found), found.scale, mask)
-            maps = without_repeats(maps[..., found.text], row.length)
+            maps = without_repeats(maps[..., found.text], row.length)[..., row.before :]
+            if found.joint:  # of what the picture gives the text, so that tokens sum to 1
+                maps = maps / maps.sum(-1, keepdim=True).clamp(min=torch.finfo(maps.dtype).tiny)
             if row.columns is not None:
                 maps = maps.index_select(-1, row.columns)
             maps = maps.transpose(-2, -1).unflatten(-1, found.size)

@@ -1,7 +1,7 @@
 """Where text and picture sit in the attention calls of each kind of model.
 
-A UNet's cross-attention asks with the picture and answers with the text. A joint-attention model
-would be a second class here: text first in both sequences, and its own count of the layers.
+In cross-attention the picture asks and the text answers. In joint attention both stand in one
+sequence that asks and answers itself; what the picture gives the text is a part of each row.
 """
 
 from __future__ import annotations
@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
+
+from ..families import JointText
+
+PLAIN = JointText()
 
 
 @dataclass(frozen=True)
@@ -24,10 +28,28 @@ class Found:
     text: slice  # the columns of S that are text
     scale: float | None = None
     mask: Tensor | None = None  # broadcasts to (B, H, L, S)
+    joint: bool = False  # the text's columns share the row with the picture's own
+
+
+@dataclass(frozen=True)
+class Call:
+    """One model call: the text `(B, T, C)` it is given, and the picture's size in patches."""
+
+    context: Tensor | None
+    size: tuple[int, int]
+
+
+def patches(model: Any, noisy: Tensor) -> tuple[int, int]:
+    """The height and width of a latent `(B, C, …, H, W)` in the model's patches."""
+    network = model.diffusion_model
+    size = getattr(network, "patch_size", None) or getattr(network, "patch_spatial", None) or 1
+    size = size[-1] if isinstance(size, list | tuple) else size
+    height, width = (-(-cells // size) for cells in noisy.shape[-2:])
+    return height, width
 
 
 class CrossAttention:
-    """SD 1.x, 2.x, XL: `attn2` of each transformer block, keys are the text.
+    """SD 1.x, 2.x, XL, Cosmos: `attn2` of each transformer block, keys are the text.
 
     Nothing in the call itself tells it from self-attention, so a patch that runs just before it
     leaves a mark. Another node may replace the call: then its replacement is what is wrapped.
@@ -36,11 +58,11 @@ class CrossAttention:
     def __init__(self) -> None:
         self.seen = 0
         self._mark: tuple[Any, Any, int] | None = None
-        self._text = 0
+        self._call = Call(None, (0, 0))
 
-    def begin(self, context: Tensor | None) -> None:
+    def begin(self, call: Call) -> None:
         self._mark = None
-        self._text = 0 if context is None else context.shape[1]
+        self._call = call
 
     def installed(self, options: dict[str, Any], tell: Callable[[Found], None]) -> dict[str, Any]:
         """A copy of one model call's options that reports; whatever is in them stays in force."""
@@ -82,10 +104,15 @@ class CrossAttention:
             },
         }
 
-    def _leave(self, n: Tensor, context: Tensor, value: Tensor, extra_options: dict[str, Any]):
-        """The patch: the next attention call of this block, with as many keys, is the one."""
+    def _leave(
+        self, n: Tensor, context: Tensor, value: Tensor, extra_options: dict[str, Any], **others
+    ):
+        """The patch: the next attention call of this block, with as many keys, is the one.
+
+        A UNet asks for the three tensors back; a transformer, which gives more, for what changed.
+        """
         self._mark = extra_options.get("block"), extra_options.get("block_index"), context.shape[1]
-        return n, context, value
+        return {} if others else (n, context, value)
 
     def _found(self, mark: tuple, args: tuple, kwargs: dict[str, Any]) -> Found | None:
         options = kwargs.get("transformer_options") or {}
@@ -105,12 +132,70 @@ class CrossAttention:
     def _named(
         self, options: dict[str, Any], q: Tensor, k: Tensor, scale: float | None, mask: Any
     ) -> Found | None:
-        size = tuple(options.get("activations_shape", ())[-2:])
+        size = tuple(options.get("activations_shape", self._call.size)[-2:])
         if len(size) != 2 or size[0] * size[1] != q.shape[-2]:
             return None  # a node has merged or cut the picture's cells: they have no place
         block, index = options.get("block"), options.get("block_index", 0)
-        layer = f"{block[0]} {block[1]}.{index}" if block else f"layer {self.seen}"
-        return Found(layer, q, k, size, slice(0, self._text or k.shape[-2]), scale, mask)
+        layer = f"{block[0]} {block[1]}.{index}" if block else f"block {index}"
+        context = self._call.context
+        text = slice(0, k.shape[-2] if context is None else context.shape[1])
+        return Found(layer, q, k, size, text, scale, mask)
+
+
+class JointAttention:
+    """Text and picture in one sequence: SD 3, Flux, Z-Image, Qwen-Image and their like.
+
+    A call is one of these when its sequence has room for both; the others are of the text or of
+    the picture alone. What stands behind the picture (padding, reference pictures) only answers.
+    """
+
+    def __init__(self, facts: JointText = PLAIN) -> None:
+        self.seen = 0
+        self._facts = facts
+        self._call = Call(None, (0, 0))
+        self._layer = 0
+
+    def begin(self, call: Call) -> None:
+        self._call, self._layer = call, 0
+
+    def installed(self, options: dict[str, Any], tell: Callable[[Found], None]) -> dict[str, Any]:
+        """A copy of one model call's options that reports; whatever is in them stays in force."""
+        chained = options.get("optimized_attention_override")
+
+        def attention(backend, *args, **kwargs):
+            found = self._found(args, kwargs)
+            if found is not None:
+                self.seen += 1
+                tell(found)
+            if chained is not None:
+                return chained(backend, *args, **kwargs)
+            return backend(*args, **kwargs)
+
+        return {**options, "optimized_attention_override": attention}
+
+    def _found(self, args: tuple, kwargs: dict[str, Any]) -> Found | None:
+        given = dict(zip(("q", "k", "v", "heads", "mask"), args, strict=False)) | kwargs
+        q, k = given["q"], given["k"]
+        if self._call.context is None:
+            return None
+        cells = self._call.size[0] * self._call.size[1]
+        tokens, multiple = self._call.context.shape[1], self._facts.multiple
+        before = self._facts.registers
+        block = before + -(-tokens // multiple) * multiple
+        if q.shape[-2] != k.shape[-2] or q.shape[-2] < block + cells:
+            return None
+        if not given.get("skip_reshape", False):
+            q, k = in_heads(q, given["heads"]), in_heads(k, given["heads"])
+        first = 0 if self._facts.picture_first else block
+        start = cells + before if self._facts.picture_first else before
+        text = slice(start, start + tokens)
+        mask = as_four(given.get("mask"))
+        if mask is not None and mask.shape[-2] > 1:
+            mask = mask[..., first : first + cells, :]
+        self._layer += 1
+        picture = q[..., first : first + cells, :]
+        name = f"joint {self._layer}"
+        return Found(name, picture, k, self._call.size, text, given.get("scale"), mask, joint=True)
 
 
 def in_heads(tensor: Tensor, heads: int) -> Tensor:

@@ -70,24 +70,26 @@ def learn(tiny: Tiny, model, steps: int = STEPS):
     return learn_on_host(model, prompt(tiny), picture(tiny), settings, host)
 
 
-def sample(tiny: Tiny, model, positive: list, steps: int = 2) -> Tensor:
+def sample(
+    tiny: Tiny, model, positive: list, steps: int = 2, seed: int = 5, cfg: float = 4.0
+) -> Tensor:
     """What KSampler runs."""
     import comfy.sample
 
     latent = torch.zeros_like(picture(tiny))
-    noise = comfy.sample.prepare_noise(latent, 5)
+    noise = comfy.sample.prepare_noise(latent, seed)
     return comfy.sample.sample(
         model,
         noise,
         steps,
-        4.0,
+        cfg,
         "euler",
         "normal",
         positive,
         prompt(tiny, seed=3),
         latent,
         disable_pbar=True,
-        seed=5,
+        seed=seed,
     )
 
 
@@ -112,6 +114,43 @@ def composes(target: list, composed: list, embedding) -> bool:
         and torch.equal(rest, kept)
         and torch.equal(new[0, list(mark.columns)], embedding.vectors() * STRENGTH)
     )
+
+
+def why_not_viewed(model, composed: list, latent: Tensor) -> str:
+    """Nothing where every cell's maps sum to 1 over the prompt's tokens; else what was said."""
+    from hiper.host.attention_view import Moment, view
+
+    try:
+        maps = view(model, {"positive": composed}, {"samples": latent}, Moment(progress=0.5))
+    except ValueError as error:
+        return str(error)
+    (shown,) = maps.prompts
+    (mark,) = tail_marks(composed[0][1])
+    if shown.tails != (mark,) or shown.length != composed[0][0].shape[1]:
+        return f"the maps are of {shown.length} tokens, {shown.tails} learned"
+    off = max(float((part.maps.sum(1) - 1).abs().max()) for part in maps.parts)
+    return "" if off < 1e-4 else f"a cell's maps are {off:.1e} off from summing to 1"
+
+
+def first_keys(tiny: Tiny, model, positive: list, seed: int) -> Tensor:
+    """The keys `(B, H, T, D)` that the layout takes for the text's in the first layer it finds."""
+    from comfy.patcher_extension import WrappersMP
+    from hiper.host.attention_layouts import Call, CrossAttention, JointAttention, patches
+    from hiper.host.families import family_of
+
+    joint = family_of(model).joint
+    layout = CrossAttention() if joint is None else JointAttention(joint)
+    seen: list[Tensor] = []
+
+    def apply_model(executor, x, t, concat, context, control, options, **kwargs):
+        layout.begin(Call(context, patches(executor.class_obj, x)))
+        options = layout.installed(options, lambda found: seen.append(found.k[..., found.text, :]))
+        return executor(x, t, concat, context, control, options, **kwargs)
+
+    patcher = model.clone()
+    patcher.add_wrapper_with_key(WrappersMP.APPLY_MODEL, "test", apply_model)
+    sample(tiny, patcher, positive, steps=1, seed=seed, cfg=1.0)
+    return seen[0]
 
 
 def gradient_error(tiny: Tiny) -> float:
@@ -159,13 +198,16 @@ def check(name: str) -> Checked:
         moved = (embedding.tail - initial_tail(prompt(tiny)[0][0], TOKENS, placement)).abs()
         composed = compose(target, embedding, STRENGTH)
         ours = sample(tiny, model, composed)
+        why = why_not_viewed(model, composed, picture(tiny))
+        again = sample(tiny, model, target)
     return Checked(
         family=embedding.details.family,
         placement=placement,
         learns=bool(torch.isfinite(learned.losses).all() and moved.max() > 1e-3),
         composes=composes(target, composed, embedding),
         samples=bool(torch.isfinite(ours).all() and not torch.equal(ours, after)),
-        views=False,
-        latents_equal=torch.equal(before, after),
+        views=not why,
+        latents_equal=torch.equal(before, after) and torch.equal(before, again),
         gradient_error=gradient_error(tiny),
+        why=why,
     )
