@@ -46,7 +46,8 @@ class Case:
 
     @property
     def source(self) -> str:
-        return f"a {self.scene.pose} {self.scene.animal}"
+        """All that a plain prompt can say of the picture; what is left is the coat."""
+        return prompt(self.scene.animal, self.scene.pose, self.scene.ground)
 
     @property
     def target(self) -> str:

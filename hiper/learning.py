@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .objective import Denoiser, squared_error
 from .recipe import PAPER, Average, Draws, Recipe
+from .stopping import FixedLoss, Look, Plateau, StopRule
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class LearningSettings:
     batch_size: int = 1
     seed: int = 0
     recipe: Recipe = PAPER
+    stop: StopRule | None = None  # None takes every step
 
     def __post_init__(self) -> None:
         for name, value, least in (
@@ -35,10 +37,12 @@ class LearningSettings:
 
 @dataclass(frozen=True)
 class Learned:
-    """The tail `(stages, roles, N, C)` and the loss of every step `(steps,)`, both on the CPU."""
+    """The tail `(stages, roles, N, C)`, the loss of every step taken `(steps,)`, both on the CPU,
+    and the fixed loss as often as it was looked at."""
 
     tail: Tensor
     losses: Tensor
+    looks: tuple[Look, ...] = ()
 
 
 class LossNotFiniteError(RuntimeError):
@@ -84,6 +88,7 @@ def learn(
     losses = torch.zeros(settings.steps, device=device)
     check_every = check_every or (1 if device.type == "cpu" else 16)
     good_tail, good_steps = tail.detach().clone(), 0
+    watch = _Stop(settings.stop, denoiser, clean, tail, settings.batch_size)
 
     for index in range(settings.steps):
         sample = draws.next(clean)
@@ -112,4 +117,30 @@ def learn(
             good_steps = index + 1
         if on_step is not None:
             on_step(Step(index, losses[index], average.tail))
-    return Learned(good_tail.cpu(), losses.cpu())
+        if watch.done(index + 1, average.tail):
+            return Learned(watch.tail.cpu(), losses[: index + 1].cpu(), tuple(watch.looks))
+    return Learned(good_tail.cpu(), losses.cpu(), tuple(watch.looks))
+
+
+class _Stop:
+    """Looks at the fixed loss now and then; keeps the tail that did best there."""
+
+    def __init__(
+        self, rule: StopRule | None, denoiser: Denoiser, clean: Tensor, tail: Tensor, chunk: int
+    ) -> None:
+        self._rule = rule
+        self.looks: list[Look] = []
+        if rule is None:
+            return
+        self._fixed = FixedLoss(denoiser, clean, rule.pairs, chunk)
+        self.looks.append(Look(0, self._fixed(tail.detach())))
+        self._plateau = Plateau(rule, self.looks[0].loss)
+        self.tail = tail.detach().clone()
+
+    def done(self, steps: int, tail: Tensor) -> bool:
+        if self._rule is None or steps % self._rule.every:
+            return False
+        self.looks.append(Look(steps, self._fixed(tail)))
+        if self.looks[-1].loss < self._plateau.best:
+            self.tail.copy_(tail)
+        return self._plateau.add(self.looks[-1].loss)

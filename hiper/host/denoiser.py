@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import comfy.model_management
@@ -32,6 +33,15 @@ PRECISIONS = {
 }
 
 
+@dataclass(frozen=True)
+class _Encoded:
+    """What the model is told: the text under `key`, and the rest, which no step changes."""
+
+    key: str
+    kind: type
+    rest: dict[str, Any]
+
+
 class HostDenoiser:
     """The loaded model with one encoded prompt: ComfyUI's own prediction and model sampling."""
 
@@ -48,8 +58,7 @@ class HostDenoiser:
         self.device = patcher.load_device
         self._options_of_entry = {k: v for k, v in entry.items() if k != "cross_attn"}
         self._prompt = entry["cross_attn"].to(self.device, torch.float32)
-        self._text: tuple[str, type] | None = None
-        self._rest: dict[str, Any] = {}
+        self._encoded: dict[int, _Encoded] = {}  # by the number of samples in a call
 
     @property
     def sampling(self):
@@ -98,16 +107,16 @@ class HostDenoiser:
     def _with_tail(self, noisy: Tensor, tail: Tensor) -> dict[str, Any]:
         """The entry with the tail in it; what does not follow the tail is encoded once."""
         context, options = place_tail(self._prompt, self._options_of_entry, tail, self._placement)
-        if self._text is not None:
-            key, kind = self._text
-            return {**options, "model_conds": {**self._rest, key: kind(context)}}
+        known = self._encoded.get(len(noisy))
+        if known is not None:
+            return {**options, "model_conds": {**known.rest, known.key: known.kind(context)}}
         encoded = self._encode({**options, "cross_attn": context}, noisy)
         if context.requires_grad:
             follows = [key for key, cond in encoded.items() if _requires_grad(cond.cond)]
             if len(follows) == 1 and encoded[follows[0]].cond is context:
                 (key,) = follows
-                self._text = key, type(encoded[key])
-                self._rest = {name: cond for name, cond in encoded.items() if name != key}
+                rest = {name: cond for name, cond in encoded.items() if name != key}
+                self._encoded[len(noisy)] = _Encoded(key, type(encoded[key]), rest)
         return {**options, "model_conds": encoded}
 
     def _encode(self, entry: dict[str, Any], noisy: Tensor) -> dict[str, Any]:

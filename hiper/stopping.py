@@ -1,0 +1,75 @@
+"""Knowing when to stop: eq. 4's loss without its chance, on timesteps and noise that stay fixed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .objective import Denoiser, squared_error
+
+
+@dataclass(frozen=True)
+class StopRule:
+    """Stop when `patience` looks in a row each gain less than a share of all that was gained."""
+
+    every: int = 50
+    pairs: int = 16
+    least_gain: float = 0.02
+    patience: int = 2
+
+    def __post_init__(self) -> None:
+        for name in ("every", "pairs", "patience"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: choose 1 or more.")
+
+
+@dataclass(frozen=True)
+class Look:
+    """The fixed loss after so many steps."""
+
+    steps: int
+    loss: float
+
+
+class FixedLoss:
+    """Evenly spread timesteps, each with its own noise, for the latents `(R, C, …)` in turn."""
+
+    def __init__(self, denoiser: Denoiser, clean: Tensor, pairs: int, chunk: int) -> None:
+        pairs = -(-pairs // chunk) * chunk  # a last, smaller call would be a shape of its own
+        generator = torch.Generator().manual_seed(0)
+        self._denoiser, self._chunk = denoiser, chunk
+        self._clean = clean[torch.arange(pairs) % len(clean)]
+        self._u = ((torch.arange(pairs) + 0.5) / pairs).to(clean.device)
+        noise = torch.randn(pairs, *clean.shape[1:], generator=generator)
+        self._noise = noise.to(clean.device)
+
+    @torch.no_grad()
+    def __call__(self, tail: Tensor) -> float:
+        """The mean for the tail `(stages, roles, N, C)`; as many calls as `pairs / chunk`."""
+        parts = zip(
+            self._clean.split(self._chunk),
+            self._u.split(self._chunk),
+            self._noise.split(self._chunk),
+            strict=True,
+        )
+        losses = [squared_error(self._denoiser, *part, tail) for part in parts]
+        return float(torch.cat(losses).mean())
+
+
+class Plateau:
+    """Follows the fixed loss and says when nothing more is gained."""
+
+    def __init__(self, rule: StopRule, first: float) -> None:
+        self._rule = rule
+        self._first = self.best = first
+        self._idle = 0
+
+    def add(self, loss: float) -> bool:
+        """Whether to stop after this look."""
+        gained = self._first - min(self.best, loss)
+        worth = self._rule.least_gain * gained
+        self._idle = 0 if self.best - loss > worth else self._idle + 1
+        self.best = min(self.best, loss)
+        return self._idle >= self._rule.patience

@@ -1,0 +1,80 @@
+"""How samples are drawn and tails averaged, beside the paper's way."""
+
+import pytest
+import torch
+from test_learning import LinearDenoiser
+
+from hiper.learning import LearningSettings, learn
+from hiper.recipe import PAPER, Average, Draws, Recipe
+
+CLEAN = torch.zeros(1, 2, 4, 4)
+
+
+def drawn(recipe: Recipe, count: int, batch_size: int = 1, seed: int = 0):
+    draws = Draws(recipe, seed, batch_size)
+    return [draws.next(CLEAN) for _ in range(count)]
+
+
+def test_the_papers_recipe_is_the_default_and_changes_nothing() -> None:
+    assert LearningSettings().recipe == PAPER == Recipe()
+    generator = torch.Generator().manual_seed(3)
+    for sample in drawn(PAPER, 5, seed=3):
+        torch.randint(1, (1,), generator=generator)
+        assert torch.equal(sample.u, torch.rand(1, generator=generator))
+        assert torch.equal(sample.noise, torch.randn(1, 2, 4, 4, generator=generator))
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+@pytest.mark.parametrize("seed", range(5))
+def test_any_run_of_spread_timesteps_is_even(batch_size: int, seed: int) -> None:
+    u = torch.cat([s.u for s in drawn(Recipe(spread=True), 200 // batch_size, batch_size, seed)])
+    assert u.min() >= 0 and u.max() < 1
+    for first in range(0, 160, 7):
+        gaps = u[first : first + 40].sort().values.diff()
+        assert gaps.max() < 2.0 / 40  # by chance the largest of 40 gaps is near 4/40
+
+
+def test_antithetic_noise_comes_in_opposite_pairs() -> None:
+    samples = drawn(Recipe(antithetic=True), 6)
+    for first, second in zip(samples[::2], samples[1::2], strict=True):
+        assert torch.equal(first.noise, -second.noise)
+    assert not torch.equal(samples[0].noise, samples[2].noise)
+
+
+def test_the_average_starts_at_the_tail_and_forgets_its_start() -> None:
+    plain, average = Average(torch.ones(3), 0.0), Average(torch.ones(3), 0.9)
+    for value in range(1, 200):
+        plain.add(torch.full((3,), float(value)))
+        average.add(torch.full((3,), float(value)))
+    assert torch.equal(plain.tail, torch.full((3,), 199.0))
+    # a mean that keeps 0.9 lags behind a line by 9 steps
+    assert torch.allclose(average.tail, torch.full((3,), 190.0), atol=0.1)
+
+
+def test_averaging_comes_nearer_to_the_best_tail() -> None:
+    """With noise in the loss's weights the last iterate rattles around the least squares."""
+    denoiser = LinearDenoiser(32, 2, 3)
+    clean = torch.randn(1, 2, 4, 4, generator=torch.Generator().manual_seed(2))
+    best = torch.linalg.lstsq(denoiser.matrix, clean.flatten()[:, None]).solution.flatten()
+    errors = {}
+    for kept in (0.0, 0.98):
+        errors[kept] = sum(
+            float(
+                (
+                    learn(
+                        denoiser,
+                        clean,
+                        torch.zeros(1, 1, 2, 3),
+                        LearningSettings(600, 0.05, seed=seed, recipe=Recipe(average=kept)),
+                    ).tail.flatten()
+                    - best
+                ).norm()
+            )
+            for seed in range(5)
+        )
+    assert errors[0.98] < errors[0.0]
+
+
+def test_an_average_that_keeps_everything_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"average is 1\.0: choose one from 0 to below 1"):
+        Recipe(average=1.0)
