@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from tiny_models import TINY, Tiny, build, picture, prompt
+from tiny_models import REFUSED, TINY, Tiny, build, picture, prompt
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
@@ -26,15 +26,16 @@ DIFFERENCE = 1e-3  # of the tail, along a direction of length 1
 class Checked:
     """One row of the table of families."""
 
-    family: str
-    placement: str
-    learns: bool
-    composes: bool
-    samples: bool
-    views: bool
-    latents_equal: bool
-    gradient_error: float
-    why: str = ""
+    name: str
+    family: str = ""
+    placement: str = ""
+    learns: bool = False
+    composes: bool = False
+    samples: bool = False
+    views: bool = False
+    latents_equal: bool = False
+    gradient_error: float | None = None
+    why: str = ""  # it is refused, or can't be viewed
 
 
 class InDouble(TorchFunctionMode):
@@ -64,8 +65,10 @@ def in_double():
 
 def learn(tiny: Tiny, model, steps: int = STEPS):
     """What Learn runs, on this model's own kind of prompt and picture."""
+    from hiper.host.families import check_learnable
     from hiper.host.learning import HostSettings, learn_on_host
 
+    check_learnable(model)
     settings, host = LearningSettings(steps=steps), HostSettings(tokens=TOKENS, preview_every=0)
     return learn_on_host(model, prompt(tiny), picture(tiny), settings, host)
 
@@ -135,6 +138,7 @@ def why_not_viewed(model, composed: list, latent: Tensor) -> str:
 def first_keys(tiny: Tiny, model, positive: list, seed: int) -> Tensor:
     """The keys `(B, H, T, D)` that the layout takes for the text's in the first layer it finds."""
     from comfy.patcher_extension import WrappersMP
+
     from hiper.host.attention_layouts import Call, CrossAttention, JointAttention, patches
     from hiper.host.families import family_of
 
@@ -201,6 +205,7 @@ def check(name: str) -> Checked:
         why = why_not_viewed(model, composed, picture(tiny))
         again = sample(tiny, model, target)
     return Checked(
+        name,
         family=embedding.details.family,
         placement=placement,
         learns=bool(torch.isfinite(learned.losses).all() and moved.max() > 1e-3),
@@ -211,3 +216,18 @@ def check(name: str) -> Checked:
         gradient_error=gradient_error(tiny),
         why=why,
     )
+
+
+def check_refused(name: str) -> Checked:
+    """The sentence on a model that nothing can be learned on; it samples as it did."""
+    tiny, why = REFUSED[name], ""
+    with torch.inference_mode():
+        model, target = build(tiny), prompt(tiny, seed=2)
+        before = sample(tiny, model, target)
+        try:
+            learn(tiny, model, steps=1)
+        except (ValueError, RuntimeError) as error:
+            why = str(error)
+        equal = torch.equal(before, sample(tiny, model, target))
+    finite = bool(torch.isfinite(before).all())
+    return Checked(name, samples=finite, latents_equal=equal, learns=not why, why=why)

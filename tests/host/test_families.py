@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from family_checks import TOKENS, check, first_keys, learn
-from tiny_models import TINY, build, prompt, unconditional_unet
+from family_checks import TOKENS, check, check_refused, first_keys
+from tiny_models import TINY, build, prompt
 
 from hiper.conditioning import compose, tail_marks
 from hiper.embedding import EmbeddingDetails, HiperEmbedding
@@ -28,7 +28,7 @@ def test_a_family(name: str) -> None:
     assert row.family and name.startswith(row.family)
     assert row.learns and row.composes and row.samples and row.latents_equal
     assert row.gradient_error < 1e-4
-    assert row.views or name in UNSEEN and "can't be shown" in row.why, row.why
+    assert row.views or (name in UNSEEN and "can't be shown" in row.why), row.why
 
 
 def test_a_tail_of_one_family_is_refused_by_every_other() -> None:
@@ -47,9 +47,18 @@ def test_a_tail_of_one_family_is_refused_by_every_other() -> None:
                 compose(prompt(target), embedding, 1.0)
 
 
-def test_a_model_that_follows_no_text_is_refused() -> None:
-    with torch.inference_mode(), pytest.raises(RuntimeError, match="SD15 draws does not depend"):
-        learn(TINY["SD 1.x"], unconditional_unet(), steps=1)
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("SD 1.x without attention", "What SD15 draws does not depend on the prompt's token"),
+        ("Instruct-Pix2Pix", "learned on SD15_instructpix2pix: it edits a picture"),
+        ("Lotus", "learned on LotusD: it estimates depth"),
+    ],
+)
+def test_a_model_that_nothing_can_be_learned_on_is_refused(name: str, sentence: str) -> None:
+    row = check_refused(name)
+    assert not row.learns and row.latents_equal
+    assert sentence in row.why
 
 
 @pytest.mark.parametrize("name", [n for n in TINY if n not in UNSEEN])

@@ -319,6 +319,31 @@ TINY = {
     ),
 }
 
+SD1_TEXT = TINY["SD 1.x"].text
+# models that no subject can be learned on
+REFUSED = {
+    "SD 1.x without attention": Tiny(
+        "SD15",
+        UNET
+        | {
+            "context_dim": None,
+            "use_spatial_transformer": False,
+            "transformer_depth": [0],
+            "transformer_depth_output": [0, 0],
+            "transformer_depth_middle": -1,
+        },
+        SD1_TEXT,
+    ),
+    "Instruct-Pix2Pix": Tiny(
+        "SD15_instructpix2pix",
+        UNET | {"context_dim": 768, "use_linear_in_transformer": False, "in_channels": 8},
+        SD1_TEXT,
+    ),
+    "Lotus": Tiny(
+        "LotusD", UNET | {"context_dim": 1024, "adm_in_channels": 4}, TINY["SD 2.x"].text
+    ),
+}
+
 
 def build(
     tiny: Tiny, seed: int = 0, dtype: torch.dtype = torch.float32, cast: torch.dtype | None = None
@@ -377,16 +402,3 @@ def picture(tiny: Tiny, seed: int = 0) -> torch.Tensor:
     """A latent such as the family's VAE gives, `(1, C, H, W)` or `(1, C, 1, H, W)`."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(1, tiny.channels, *tiny.size, generator=generator)
-
-
-def unconditional_unet():
-    """A UNet without a single transformer: its pictures follow no text."""
-    bare = UNET | {
-        "context_dim": None,
-        "model_channels": 32,
-        "use_spatial_transformer": False,
-        "transformer_depth": [0],
-        "transformer_depth_output": [0, 0],
-        "transformer_depth_middle": -1,
-    }
-    return build(Tiny("SD15", bare, TINY["SD 1.x"].text))

@@ -1,0 +1,76 @@
+"""What works on each family of models: `python benchmarks/families.py --json`.
+
+Tiny models of ComfyUI's own classes with random weights: shapes and gradients are checked here,
+not pictures. One row a family; `why` says what is refused or can't be viewed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+# before any copy that pip has installed
+sys.path[1:1] = [str(ROOT / "tests" / "host"), str(ROOT / "tests"), str(ROOT)]
+
+import comfyui  # noqa: E402
+
+
+def start_comfyui() -> None:
+    """ComfyUI's modules in this process, on the CPU, as the tests have them."""
+    root = comfyui.find()
+    if root is None:
+        sys.exit(f"There is {comfyui.why_not()}.")
+    sys.path.insert(0, str(root))  # its `nodes` stands before the pack's
+    arguments, sys.argv = sys.argv, ["main.py", "--cpu"]
+    try:
+        import comfy.options
+
+        comfy.options.enable_args_parsing()
+        import comfy.cli_args  # it reads the arguments once
+    finally:
+        sys.argv = arguments
+    logging.disable(logging.WARNING)
+
+
+def measure(wanted: list[str]) -> list[dict]:
+    """One row a family, in the order of the table."""
+    from family_checks import check, check_refused
+    from tiny_models import REFUSED, TINY
+
+    rows = [check(name) for name in TINY if not wanted or name in wanted]
+    rows += [check_refused(name) for name in REFUSED if not wanted or name in wanted]
+    return [asdict(row) for row in rows]
+
+
+def table(rows: list[dict]) -> str:
+    """The rows as a Markdown table."""
+    head = list(rows[0])
+    lines = [head, ["---"] * len(head), *[[shown(row[key]) for key in head] for row in rows]]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.0e}"
+    return "–" if value is None else str(value)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("families", nargs="*", help="only these, by name")
+    parser.add_argument("--json", action="store_true", help="JSON instead of a table")
+    given = parser.parse_args()
+    start_comfyui()
+    rows = measure(given.families)
+    print(json.dumps(rows, indent=1, ensure_ascii=False) if given.json else table(rows))
+
+
+if __name__ == "__main__":
+    main()
