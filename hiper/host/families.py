@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from comfy.model_base import ModelType
+import comfy.model_sampling
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ..families import Family, families_of_text, family_of_model, other_task
 
-# what these predict is the picture itself, not the noise in it
-NO_DENOISERS = (ModelType.IMG_TO_IMG, ModelType.IMG_TO_IMG_FLOW)
+# these make one picture of another in a single step
+NO_DENOISERS = (comfy.model_sampling.IMG_TO_IMG, comfy.model_sampling.IMG_TO_IMG_FLOW)
 
 
 def class_names(model: ModelPatcher) -> list[str]:
@@ -30,7 +30,7 @@ def check_learnable(model: ModelPatcher) -> None:
     family, task = family_of_model(names), other_task(names)
     if not task and family is not None:
         task = family.refused
-    if not task and model.model.model_type in NO_DENOISERS:
+    if not task and isinstance(model.get_model_object("model_sampling"), NO_DENOISERS):
         task = "it turns one picture into another and denoises none"
     if task:
         raise ValueError(
