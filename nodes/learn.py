@@ -6,9 +6,9 @@ import torch
 from comfy_api.v0_0_2 import io
 
 from ..hiper.conditioning import check_conditioning, tail_marks
-from ..hiper.families import REPLACE, names_of_width, placement_of
+from ..hiper.families import REPLACE, placement_of
 from ..hiper.host.denoiser import PRECISIONS
-from ..hiper.host.families import check_learnable, family_of
+from ..hiper.host.families import check_learnable, check_width, family_of
 from ..hiper.host.learning import HostLearned, HostSettings, learn_on_host
 from ..hiper.learning import LearningSettings
 from ..hiper.pictures import loss_curve, to_image
@@ -155,7 +155,7 @@ class LearnHiperEmbedding(io.ComfyNode):
     ) -> io.NodeOutput:
         check_source(conditioning)
         check_learnable(model)
-        check_width_of_prompt(conditioning, model)
+        check_width(model, conditioning)
         samples = checked_latent(latent, model)
         text = prompt_text(cls.hidden.prompt, cls.hidden.unique_id, "conditioning")
         prompt, options = conditioning[0]
@@ -191,20 +191,8 @@ def check_source(conditioning: list) -> None:
         )
 
 
-def check_width_of_prompt(conditioning: list, model) -> None:
-    """A UNet's cross-attention reads vectors of one width."""
-    config = model.model.model_config.unet_config
-    found, wanted = conditioning[0][0].shape[-1], config.get("context_dim")
-    if config.get("use_spatial_transformer") and wanted not in (None, found):
-        raise ValueError(
-            f"The prompt was encoded for {names_of_width(found)} (width {found}), but the "
-            f"{type(model.model.model_config).__name__} here reads width {wanted}: encode it with "
-            "the CLIP of the same checkpoint."
-        )
-
-
 def checked_latent(latent: dict, model) -> torch.Tensor:
-    """The latents `(R, C, H, W)` as this model reads them, or one sentence on what is wrong."""
+    """The latents `(R, C, H, W)` or `(R, C, 1, H, W)` as this model reads them, or one sentence."""
     samples = latent["samples"]
     if getattr(samples, "is_nested", False):
         raise ValueError(
@@ -217,6 +205,8 @@ def checked_latent(latent: dict, model) -> torch.Tensor:
             f"The latent has shape {tuple(samples.shape)}; this model wants {wanted} channels: "
             "encode the picture with the VAE that belongs to the model."
         )
+    if samples.ndim == 4 and model.model.latent_format.latent_dimensions == 3:
+        samples = samples.unsqueeze(2)  # a picture is a film of one frame
     broken = int((~torch.isfinite(samples)).sum())
     if broken:
         raise ValueError(

@@ -12,8 +12,8 @@ from ..hiper.attention import AttentionMaps
 from ..hiper.attention_tokens import labelled, read_tokens
 from ..hiper.attention_viewing import same_shape
 from ..hiper.conditioning import check_conditioning
-from ..hiper.families import names_of_width
 from ..hiper.grid_pictures import to_pictures
+from ..hiper.host.families import check_width
 from .words import prompt_text
 
 LAYERS = {"all": None, "latent size": 1, "1/2": 2, "1/4": 4, "1/8": 8}
@@ -91,16 +91,9 @@ def checked_latent(latent: dict[str, Any], model: Any) -> torch.Tensor:
 
 
 def checked_conditioning(conditioning: list, model: Any) -> None:
-    """The text must be of the width that the model's cross-attention reads."""
+    """There is text, and of the width that the model reads."""
     check_conditioning(conditioning)
-    wanted = model.model.model_config.unet_config.get("context_dim")
-    for text, _ in conditioning:
-        if isinstance(wanted, int) and text.shape[-1] != wanted:
-            family = names_of_width(wanted)
-            raise ValueError(
-                f"The conditioning is {text.shape[-1]} wide, but {family} reads {wanted}: encode "
-                "the prompt with the CLIP of the same checkpoint."
-            )
+    check_width(model, conditioning)
 
 
 def checked_pictures(image: torch.Tensor | None, maps: AttentionMaps) -> list[Image.Image]:

@@ -8,7 +8,7 @@ import comfy.model_sampling
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ..families import Family, families_of_text, family_of_model, other_task
+from ..families import Family, families_of_text, family_of_model, names_of_width, other_task
 
 # these make one picture of another in a single step
 NO_DENOISERS = (comfy.model_sampling.IMG_TO_IMG, comfy.model_sampling.IMG_TO_IMG_FLOW)
@@ -37,6 +37,24 @@ def check_learnable(model: ModelPatcher) -> None:
             f"No subject can be learned on {names[0]}: {task}. Use a model that draws pictures "
             "from text."
         )
+
+
+def check_width(model: ModelPatcher, conditioning: list) -> None:
+    """One sentence on a prompt whose vectors are not as wide as those that the model reads."""
+    name, family = class_names(model)[0], family_of(model)
+    config = model.model.model_config.unet_config
+    wanted = family.widths if family is not None else ()
+    for key in ("context_dim", "context_in_dim"):  # of UNets; of Flux and its like
+        if isinstance(config.get(key), int):
+            wanted = (config[key],)
+    for prompt, _ in conditioning:
+        found = prompt.shape[-1]
+        if wanted and found not in wanted:
+            raise ValueError(
+                f"The prompt was encoded for {names_of_width(found)} (width {found}), but the "
+                f"{name} here reads width {' or '.join(map(str, wanted))}: encode it with the "
+                "text encoder that belongs to the model."
+            )
 
 
 def encoded_family(model: ModelPatcher, prompt: Tensor, options: dict[str, Any]) -> str:

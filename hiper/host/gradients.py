@@ -153,19 +153,25 @@ def gradient_checkpointing(model: nn.Module) -> Iterator[int]:
 def _recompute(block: nn.Module):
     forward = block.forward
     had_own = "forward" in block.__dict__
+    written: set[int | str] | None = None
 
     def recomputed(*args, **kwargs):
+        nonlocal written
         if not torch.is_grad_enabled():
             return forward(*args, **kwargs)
         # blocks write their index into the options as they run; the second run must read the same
         args = tuple(_frozen_options(value) for value in args)
         kwargs = {key: _frozen_options(value) for key, value in kwargs.items()}
+        if written is None:
+            written = written_inputs(forward, args, kwargs)
         return torch.utils.checkpoint.checkpoint(run, *args, use_reentrant=False, **kwargs)
 
     def run(*args, **kwargs):
-        # some blocks add to their input in place; the second run must find it as the first did
-        args = tuple(_own_copy(value) for value in args)
-        return forward(*args, **{key: _own_copy(value) for key, value in kwargs.items()})
+        # an input that the block adds to must look to the second run as it did to the first
+        args = tuple(a.clone() if place in written else a for place, a in enumerate(args))
+        kwargs = {key: a.clone() if key in written else a for key, a in kwargs.items()}
+        with Differentiable():  # the second run is inside of backward, where no mode reaches
+            return forward(*args, **kwargs)
 
     def undo() -> None:
         if had_own:
@@ -177,9 +183,15 @@ def _recompute(block: nn.Module):
     return undo
 
 
+def written_inputs(forward: Callable[..., Any], args: tuple, kwargs: dict) -> set[int | str]:
+    """The places and names of the tensors that a function writes into, by one run on copies."""
+    given = dict(enumerate(args)) | kwargs
+    copies = {k: v.detach().clone() for k, v in given.items() if isinstance(v, Tensor)}
+    given = {key: copies.get(key, _frozen_options(value)) for key, value in given.items()}
+    with torch.no_grad():
+        forward(*(given[place] for place in range(len(args))), **{k: given[k] for k in kwargs})
+    return {key for key, copy in copies.items() if copy._version > 0}
+
+
 def _frozen_options(value: Any) -> Any:
     return dict(value) if isinstance(value, dict) else value
-
-
-def _own_copy(value: Any) -> Any:
-    return value.clone() if isinstance(value, Tensor) else value
