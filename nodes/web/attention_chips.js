@@ -16,14 +16,14 @@ export class TokenChips {
   #focused = null;
   #on;
 
-  constructor(on) {
+  constructor(on, signal) {
     this.#on = on;
     this.element = element("div", "hiper-chips", {
       role: "toolbar",
       "aria-label": "Tokens of the prompt",
       "data-capture-wheel": "true",
     });
-    const listen = (kind, act) => this.element.addEventListener(kind, act);
+    const listen = (kind, act) => this.element.addEventListener(kind, act, { signal });
     listen("click", (event) => this.#click(event));
     listen("keydown", (event) => this.#key(event));
     listen("pointerover", (event) => this.#look({ hovered: this.#chipOf(event.target) }));

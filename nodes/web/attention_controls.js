@@ -22,8 +22,10 @@ function icon(path) {
   return made;
 }
 
+const stop = (event) => event.stopPropagation();
+
 /** A labelled slider; arrow keys on it are its own, not the graph's. */
-export function slider(label, [min, max, step], onInput) {
+export function slider(label, [min, max, step], onInput, signal) {
   const frame = element("label", "hiper-slider");
   const input = element("input", "", { type: "range", min, max, step });
   const name = element("span", "");
@@ -34,11 +36,12 @@ export function slider(label, [min, max, step], onInput) {
     reading.textContent = `${Math.round(100 * input.value)} %`;
     frame.style.setProperty("--part", (input.value - min) / (max - min));
   };
-  input.addEventListener("input", () => {
+  const act = () => {
     read();
     onInput(Number(input.value));
-  });
-  input.addEventListener("keydown", (event) => event.stopPropagation());
+  };
+  input.addEventListener("input", act, { signal });
+  input.addEventListener("keydown", stop, { signal });
   return {
     element: frame,
     set value(value) {
@@ -54,7 +57,7 @@ export class StepSlider {
   #playing = null;
   #onStep;
 
-  constructor(onStep) {
+  constructor(onStep, signal) {
     this.#onStep = onStep;
     this.element = element("div", "hiper-slider hiper-steps");
     this.play = element("button", "hiper-play", { type: "button", "aria-label": "Play the steps" });
@@ -62,12 +65,14 @@ export class StepSlider {
     this.reading = element("output", "");
     this.play.append(icon(PLAY));
     this.element.append(this.play, this.input, this.reading);
-    this.play.addEventListener("click", () => (this.#playing ? this.stop() : this.#start()));
-    this.input.addEventListener("input", () => {
+    const toggle = () => (this.#playing ? this.stop() : this.#start());
+    const choose = () => {
       this.stop();
       this.#onStep(this.value);
-    });
-    this.input.addEventListener("keydown", (event) => event.stopPropagation());
+    };
+    this.play.addEventListener("click", toggle, { signal });
+    this.input.addEventListener("input", choose, { signal });
+    this.input.addEventListener("keydown", stop, { signal });
     this.fill([""]);
   }
 
@@ -118,7 +123,7 @@ const SCALES = {
 
 /** What the colours stand for, whose scale it is, and where the place pointed at lies on it. */
 export class ScaleBar {
-  constructor(onScale) {
+  constructor(onScale, signal) {
     this.element = element("div", "hiper-scale");
     this.bar = element("div", "hiper-ramp");
     this.bar.title = "How much of a place's attention goes to the token";
@@ -126,7 +131,8 @@ export class ScaleBar {
     this.marker = element("div", "hiper-marker", { hidden: "" });
     this.most = element("span", "hiper-most");
     this.choice = element("button", "hiper-choice", { type: "button" });
-    this.choice.addEventListener("click", () => onScale(this.kind === "own" ? "shared" : "own"));
+    const turn = () => onScale(this.kind === "own" ? "shared" : "own");
+    this.choice.addEventListener("click", turn, { signal });
     const least = element("span", "");
     least.textContent = "0";
     this.bar.append(this.marker);

@@ -27,14 +27,17 @@ export class AttentionView {
     this.words = element("span", "hiper-words-shown", { role: "status" });
     this.here = element("span", "hiper-here");
     this.caption.append(this.words, this.here);
-    this.scale = new ScaleBar((scale) => this.#change({ scale }));
-    this.steps = new StepSlider((frame) => this.#change({ frame }));
-    this.opacity = slider("Opacity", [0, 1, 0.05], (opacity) => this.#change({ opacity }));
-    this.chips = new TokenChips({
-      onPin: (pinned) => this.#change({ pinned }),
+    const { signal } = this.#ending;
+    const changes = (name) => (value) => this.#change({ [name]: value });
+    this.scale = new ScaleBar(changes("scale"), signal);
+    this.steps = new StepSlider(changes("frame"), signal);
+    this.opacity = slider("Opacity", [0, 1, 0.05], changes("opacity"), signal);
+    const onChips = {
+      onPin: changes("pinned"),
       onLook: () => this.#paint(),
       onLayout: () => this.#on.onLayout(),
-    });
+    };
+    this.chips = new TokenChips(onChips, signal);
     this.foot = element("div", "hiper-foot");
     const controls = element("div", "hiper-controls");
     controls.append(this.opacity.element, this.steps.element);
@@ -156,6 +159,7 @@ export class AttentionView {
   #listen() {
     const { signal } = this.#ending;
     const listen = (kind, act) => this.stage.addEventListener(kind, act, { signal });
+    this.element.addEventListener("wheel", this.#on.onWheel, { signal, passive: false });
     listen("pointermove", (event) => {
       const panel = this.#panels.find((panel) => panel.frame.contains(event.target));
       panel ? this.#pointAt(panel, event) : this.#pointAway();

@@ -7,6 +7,7 @@ import { AttentionView } from "./attention_view.js";
 const SHOWS_MAPS = new Set(["HiPerAttentionViewer", "HiPerCompareAttention"]);
 const WIDGET = "hiper_attention";
 const STATE = "hiper_viewer"; // in node.properties
+const NODES_2 = "[data-node-id]"; // what Nodes 2.0 draws a node as
 const NARROWEST = 400;
 const LATEST_RUNS = 16; // looked through for a result after the page was reloaded
 
@@ -44,6 +45,7 @@ function attach(node) {
       node.graph?.setDirtyCanvas?.(true, true);
     },
     onLayout: () => fit(node),
+    onWheel: handOn,
   });
   const widget = node.addDOMWidget(WIDGET, WIDGET, view.element, {
     serialize: false,
@@ -62,6 +64,15 @@ function attach(node) {
   });
 }
 
+/** The wheel moves the graph, unless it scrolls the chips; Nodes 2.0 hands it on by itself. */
+function handOn(event) {
+  const { target } = event;
+  const scrolled = target.closest("[data-capture-wheel]");
+  if (target.closest(NODES_2) || scrolled?.contains(document.activeElement)) return;
+  event.preventDefault();
+  app.canvas.canvas.dispatchEvent(new WheelEvent("wheel", event));
+}
+
 function chain(node, name, after) {
   const before = node[name];
   node[name] = function (...args) {
@@ -73,7 +84,7 @@ function chain(node, name, after) {
 
 /** Grow the node where its widgets need more room; Nodes 2.0 does so by itself. */
 function fit(node) {
-  if (!node.graph || views.get(node)?.element.closest("[data-node-id]")) return;
+  if (!node.graph || views.get(node)?.element.closest(NODES_2)) return;
   const [width, height] = node.computeSize();
   const size = [Math.max(node.size[0], width), Math.max(node.size[1], height)];
   if (size[0] > node.size[0] || size[1] > node.size[1]) node.setSize(size);
