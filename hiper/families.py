@@ -126,7 +126,8 @@ def families_of_text(prompt: Tensor, options: dict[str, Any]) -> tuple[Family, .
         return tuple(told)
     pooled = options.get("pooled_output")
     width = pooled.shape[-1] if isinstance(pooled, Tensor) else None
-    return tuple(f for f in fitting if not f.keys and f.pooled == width)
+    plain = [f for f in fitting if not f.keys and f.pooled == width]
+    return tuple(f for f in plain if prompt.shape[1] >= f.padded_to)
 
 
 def family_named(name: str) -> Family | None:
