@@ -1,0 +1,138 @@
+"""How much more the demo model looks for a token inside the drawn animal than outside of it."""
+
+from __future__ import annotations
+
+import random
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+TOKENS = 5  # of a tail
+LENGTH = 77
+MOMENTS = (1.0, 0.75, 0.5)  # how much of the sampling is done; the first is the viewer's default
+
+
+@dataclass(frozen=True)
+class Animal:
+    """A drawn picture, what a caption can say of it, and where the animal is."""
+
+    prompt: str
+    word: int  # the column of the animal's class
+    latent: Tensor  # (1, 12, 16, 16)
+    inside: Tensor  # (16, 16), the share of each cell that is animal
+
+
+def animals(demo, count: int) -> list[Animal]:
+    """Unseen ones: of a random stream that no training had, in coats that no caption names."""
+    from hiper.demo.captions import nameless_coat, prompt, random_scene
+    from hiper.demo.drawing import animal_mask, draw
+    from hiper.demo.text import words_of
+
+    rng = random.Random("where it looks")
+    found = []
+    for _ in range(count):
+        scene = random_scene(rng, nameless_coat(rng))
+        text = prompt(scene.animal, scene.pose, scene.ground)
+        latent = demo.encode(draw(scene))
+        size = latent.shape[-1], latent.shape[-2]
+        small = animal_mask(scene).resize(size, Image.Resampling.BOX)
+        inside = torch.from_numpy(np.asarray(small, dtype=np.float32) / 255)
+        found.append(Animal(text, 1 + words_of(text).index(scene.animal), latent, inside))
+    return found
+
+
+def ratio(maps: Tensor, inside: Tensor) -> float:
+    """Mean of a map `(H, W)` over the animal's cells, over its mean elsewhere."""
+    outside = 1 - inside
+    within = (maps * inside).sum() / inside.sum()
+    return float(within / ((maps * outside).sum() / outside.sum()))
+
+
+def summary(ratios: list[float]) -> dict[str, float]:
+    """Ratios are averaged as logarithms: twice as much and half as much come to even."""
+    logs = np.log(ratios)
+    error = logs.std(ddof=1) / len(logs) ** 0.5 if len(logs) > 1 else 0.0
+    low, high = np.exp([logs.mean() - 1.96 * error, logs.mean() + 1.96 * error])
+    return {
+        "pictures": len(ratios),
+        "mean": round(float(np.exp(logs.mean())), 3),
+        "from": round(float(low), 3),
+        "to": round(float(high), 3),
+        "median": round(statistics.median(ratios), 3),
+        "above_1": round(sum(one > 1 for one in ratios) / len(ratios), 3),
+    }
+
+
+def inside_over_outside(
+    pictures: int, tails: int, steps: int, say: Callable[[str], None]
+) -> dict[str, object]:
+    """For the class word, the learned tail, and a token drawn at random of all 77."""
+    from hiper.demo.model import load
+    from hiper.host.demo import load_model
+
+    demo = load()
+    model = load_model()
+    seen = animals(demo, pictures)
+    rng = random.Random("a random token")
+    drawn = [rng.randrange(LENGTH) for _ in seen]
+    found: dict[str, object] = {}
+    for progress in MOMENTS:
+        maps = [looked(model, demo.text.encode(one.prompt), one, progress) for one in seen]
+        say(f"looked at {pictures} pictures at {progress:.0%}")
+        words = [ratio(each[one.word], one.inside) for each, one in zip(maps, seen, strict=True)]
+        others = [
+            ratio(each[token], one.inside)
+            for each, token, one in zip(maps, drawn, seen, strict=True)
+        ]
+        found[f"at {progress:.0%}"] = {
+            "class word": summary(words),
+            "random token": summary(others),
+        }
+    for progress, tail in learned_tails(model, demo, seen[:tails], steps, say).items():
+        found[f"at {progress:.0%}"] |= tail
+    return found
+
+
+def learned_tails(model, demo, seen: list[Animal], steps: int, say) -> dict[float, dict]:
+    """The mean map of the tail's tokens behind the prompt that it was learned with; before it the
+    padding that stood there, which is the tail before the first step."""
+    from hiper.demo.many import learn_many
+    from hiper.embedding import split
+    from hiper.learning import LearningSettings
+
+    clean = torch.cat([one.latent for one in seen])
+    prompts = [one.prompt for one in seen]
+    tails = learn_many(demo, clean, prompts, TOKENS, LearningSettings(steps, 5e-3, seed=0))
+    say(f"learned {len(seen)} tails of {TOKENS} tokens in {steps} steps")
+    contexts = [demo.text.encode(one.prompt) for one in seen]
+    heads = [split(context, TOKENS)[0] for context in contexts]
+    learned = [
+        torch.cat([head, tail[None]], dim=1) for head, tail in zip(heads, tails, strict=True)
+    ]
+    found = {}
+    for progress in MOMENTS:
+        found[progress] = {
+            name: summary(
+                [
+                    ratio(looked(model, context, one, progress)[-TOKENS:].mean(0), one.inside)
+                    for context, one in zip(given, seen, strict=True)
+                ]
+            )
+            for name, given in (("learned tail", learned), ("same padding, not learned", contexts))
+        }
+    return found
+
+
+def looked(model, context: Tensor, animal: Animal, progress: float) -> Tensor:
+    """The maps `(77, 16, 16)` that Cross-Attention Map Viewer shows of this picture."""
+    from hiper.host.attention_view import Moment, view
+
+    conditionings = {"positive": [[context, {}]]}
+    with torch.inference_mode():
+        maps = view(model, conditionings, {"samples": animal.latent.clone()}, Moment(progress))
+    return maps.mean(0)[0]
