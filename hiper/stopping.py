@@ -33,17 +33,21 @@ class Look:
     loss: float
 
 
+def fixed_pairs(shape: tuple[int, ...], pairs: int) -> tuple[Tensor, Tensor]:
+    """Even timesteps u `(pairs,)` and a noise `(pairs, C, …)` for each, always the same."""
+    generator = torch.Generator().manual_seed(0)
+    return (torch.arange(pairs) + 0.5) / pairs, torch.randn(pairs, *shape, generator=generator)
+
+
 class FixedLoss:
-    """Evenly spread timesteps, each with its own noise, for the latents `(R, C, …)` in turn."""
+    """The mean over fixed pairs for the latents `(R, C, …)` in turn, `chunk` of them a call."""
 
     def __init__(self, denoiser: Denoiser, clean: Tensor, pairs: int, chunk: int) -> None:
         pairs = -(-pairs // chunk) * chunk  # a last, smaller call would be a shape of its own
-        generator = torch.Generator().manual_seed(0)
         self._denoiser, self._chunk = denoiser, chunk
         self._clean = clean[torch.arange(pairs) % len(clean)]
-        self._u = ((torch.arange(pairs) + 0.5) / pairs).to(clean.device)
-        noise = torch.randn(pairs, *clean.shape[1:], generator=generator)
-        self._noise = noise.to(clean.device)
+        u, noise = fixed_pairs(clean.shape[1:], pairs)
+        self._u, self._noise = u.to(clean.device), noise.to(clean.device)
 
     @torch.no_grad()
     def __call__(self, tail: Tensor) -> float:

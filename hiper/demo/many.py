@@ -11,6 +11,7 @@ from ..embedding import split
 from ..learning import LearningSettings
 from ..objective import squared_error
 from ..recipe import Average, Draws
+from ..stopping import fixed_pairs
 from .model import DemoDenoiser, DemoModel
 
 
@@ -44,3 +45,17 @@ def learn_many(
         if on_step is not None:
             on_step(index, average.tail)
     return average.tail
+
+
+@torch.no_grad()
+def fixed_losses(
+    model: DemoModel, clean: Tensor, prompts: list[str], tails: Tensor, pairs: int
+) -> Tensor:
+    """`FixedLoss` of each picture `(P, 12, 16, 16)` with its own tail `(P, N, 128)`, as `(P,)`."""
+    head, _ = split(model.text.encode(*prompts), tails.shape[1])
+    denoiser, count = DemoDenoiser(model, head), len(clean)
+    total = torch.zeros(count)
+    for u, noise in zip(*fixed_pairs(clean.shape[1:], pairs), strict=True):
+        same = noise.expand_as(clean)
+        total += squared_error(denoiser, clean, u.expand(count), same, tails[:, None])
+    return total / pairs
