@@ -34,6 +34,7 @@ SAMPLERS = (
     "ddim",
     "seeds_2",
 )
+PARTS = ["equality", "where", "costs"]
 STEPS = 20  # of a usual run; bytes are told for so many
 
 
@@ -48,8 +49,8 @@ class Size:
     learning_steps: int
 
 
-FULL = Size(latent=64, pairs=12, pictures=100, tails=16, learning_steps=400)
-QUICK = Size(latent=16, pairs=3, pictures=8, tails=2, learning_steps=5)
+FULL = Size(latent=64, pairs=8, pictures=100, tails=16, learning_steps=400)
+QUICK = Size(latent=16, pairs=4, pictures=8, tails=2, learning_steps=5)
 
 
 @dataclass(frozen=True)
@@ -137,13 +138,13 @@ def costs(size: Size) -> dict[str, object]:
         recording.maps()  # files the step, as the next one of a longer run would
 
     with torch.inference_mode():
-        viewed = paired(one_call, one_view, size.pairs)
+        viewed = paired(one_call, one_view, size.pairs // 2)
         shares = paired(plain, recorded, size.pairs)
         seen = view(model, {"positive": text(0)}, {"samples": latent}, Moment())
     say(f"{statistics.median(pair.without[0] for pair in shares):.2f} s a step without recording")
     return {
         "view_in_calls": {
-            "model_calls": calls.count // (size.pairs + 1),
+            "model_calls": calls.count // (len(viewed) + 1),
             "by_the_clock": spread([pair.ratio(0) for pair in viewed]),
             "of_the_processor": spread([pair.ratio(1) for pair in viewed]),
         },
@@ -239,19 +240,30 @@ def bounded() -> list[dict[str, int]]:
     return found
 
 
-def measured(size: Size) -> dict[str, object]:
+def latents_and_limits() -> dict[str, object]:
+    return equality() | {"under_limits": bounded()}
+
+
+def where(size: Size) -> dict[str, object]:
     from where_it_looks import inside_over_outside
 
-    found = equality()
-    error = found.pop("tokens_sum_error")
-    limits = bounded()
-    found["inside_over_outside"] = inside_over_outside(
-        size.pictures, size.tails, size.learning_steps, say
-    )
-    found |= costs(size)
-    found["record_bytes"]["under_limits"] = limits
-    found["tokens_sum_error"] = max(error, found["tokens_sum_error"])
-    found["latent_size"] = size.latent
+    pictures = inside_over_outside(size.pictures, size.tails, size.learning_steps, say)
+    return {"inside_over_outside": pictures}
+
+
+def measured(size: Size, parts: list[str]) -> dict[str, object]:
+    found: dict[str, object] = {"latent_size": size.latent}
+    errors = []
+    for part, measure in (
+        ("equality", latents_and_limits),
+        ("where", lambda: where(size)),
+        ("costs", lambda: costs(size)),
+    ):
+        if part in parts:
+            found |= measure()
+            errors.append(found.pop("tokens_sum_error", 0.0))
+    if {"equality", "costs"} & set(parts):
+        found["tokens_sum_error"] = max(errors)
     return found
 
 
@@ -259,10 +271,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it runs")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="only these")
     given = parser.parse_args()
     find_comfyui()
     logging.disable(logging.WARNING)
-    found = measured(QUICK if given.quick else FULL)
+    found = measured(QUICK if given.quick else FULL, given.parts)
     if given.json:
         print(json.dumps(found, indent=1))
         return

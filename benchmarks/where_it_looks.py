@@ -12,6 +12,18 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from hiper.attention import AttentionMaps, enlarged
+from hiper.demo.captions import nameless_coat, prompt, random_scene
+from hiper.demo.drawing import animal_mask, draw
+from hiper.demo.many import learn_many
+from hiper.demo.model import load
+from hiper.demo.text import words_of
+from hiper.demo.unet import HEADS
+from hiper.embedding import split
+from hiper.host.attention_view import Moment, view
+from hiper.host.demo import load_model
+from hiper.learning import LearningSettings
+
 TOKENS = 5  # of a tail
 LENGTH = 77
 MOMENTS = (1.0, 0.75, 0.5)  # how much of the sampling is done; the first is the viewer's default
@@ -29,10 +41,6 @@ class Animal:
 
 def animals(demo, count: int) -> list[Animal]:
     """Unseen ones: of a random stream that no training had, in coats that no caption names."""
-    from hiper.demo.captions import nameless_coat, prompt, random_scene
-    from hiper.demo.drawing import animal_mask, draw
-    from hiper.demo.text import words_of
-
     rng = random.Random("where it looks")
     found = []
     for _ in range(count):
@@ -72,9 +80,6 @@ def inside_over_outside(
     pictures: int, tails: int, steps: int, say: Callable[[str], None]
 ) -> dict[str, object]:
     """For the class word, the learned tail, and a token drawn at random of all 77."""
-    from hiper.demo.model import load
-    from hiper.host.demo import load_model
-
     demo = load()
     model = load_model()
     seen = animals(demo, pictures)
@@ -93,18 +98,33 @@ def inside_over_outside(
             "class word": summary(words),
             "random token": summary(others),
         }
+    found["head by head"] = most_localised_head(model, demo, seen)
+    say("looked at each head for itself")
     for progress, tail in learned_tails(model, demo, seen[:tails], steps, say).items():
         found[f"at {progress:.0%}"] |= tail
     return found
 
 
+def most_localised_head(model, demo, seen: list[Animal]) -> dict[str, object]:
+    """The class word in the layer and head that are best on one half of the pictures, measured on
+    the other half: what the mean over all of them hides."""
+    contexts = [demo.text.encode(one.prompt) for one in seen]
+    ratios: dict[tuple[str, int], list[float]] = {}
+    for context, one in zip(contexts, seen, strict=True):
+        for head in range(HEADS):
+            maps = recorded(model, context, one, Moment(head=head))
+            for part in maps.parts:
+                each = enlarged(part.maps.float(), one.inside.shape)[0, one.word]
+                ratios.setdefault((part.layer, head), []).append(ratio(each, one.inside))
+    half = len(seen) // 2
+    best = max(ratios, key=lambda key: np.log(ratios[key][:half]).mean())
+    layer, head = best
+    return {"layer": layer, "head": head + 1, "class word": summary(ratios[best][half:])}
+
+
 def learned_tails(model, demo, seen: list[Animal], steps: int, say) -> dict[float, dict]:
     """The mean map of the tail's tokens behind the prompt that it was learned with; before it the
     padding that stood there, which is the tail before the first step."""
-    from hiper.demo.many import learn_many
-    from hiper.embedding import split
-    from hiper.learning import LearningSettings
-
     clean = torch.cat([one.latent for one in seen])
     prompts = [one.prompt for one in seen]
     tails = learn_many(demo, clean, prompts, TOKENS, LearningSettings(steps, 5e-3, seed=0))
@@ -130,9 +150,10 @@ def learned_tails(model, demo, seen: list[Animal], steps: int, say) -> dict[floa
 
 def looked(model, context: Tensor, animal: Animal, progress: float) -> Tensor:
     """The maps `(77, 16, 16)` that Cross-Attention Map Viewer shows of this picture."""
-    from hiper.host.attention_view import Moment, view
+    return recorded(model, context, animal, Moment(progress)).mean(0)[0]
 
+
+def recorded(model, context: Tensor, animal: Animal, moment: Moment) -> AttentionMaps:
     conditionings = {"positive": [[context, {}]]}
     with torch.inference_mode():
-        maps = view(model, conditionings, {"samples": animal.latent.clone()}, Moment(progress))
-    return maps.mean(0)[0]
+        return view(model, conditionings, {"samples": animal.latent.clone()}, moment)
