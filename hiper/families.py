@@ -35,6 +35,7 @@ class Family:
     pooled: int | None = None  # width of the pooled vector that comes with the text
     keys: tuple[str, ...] = ()  # options that only its encoder gives
     joint: JointText | None = None  # None: the text stands in a cross-attention of its own
+    hidden: bool = False  # its attention is called without the options that a node can hook
     unseen: str = ""  # why its attention can't be viewed
     refused: str = ""  # why nothing can be learned on it
 
@@ -52,13 +53,7 @@ FAMILIES = (
     Family("Z-Image", ("ZImage",), (2560,), APPEND, joint=JointText(multiple=32)),
     Family("Lumina 2", ("Lumina2",), (2304,), APPEND, joint=JointText()),
     Family("Qwen-Image", ("QwenImage",), (3584,), APPEND, joint=JointText()),
-    Family(
-        "PixArt",
-        ("PixArtAlpha",),
-        (4096,),
-        APPEND,
-        unseen="ComfyUI's PixArt gives no node a place to look into its attention",
-    ),
+    Family("PixArt", ("PixArtAlpha",), (4096,), APPEND, hidden=True),
     Family("AuraFlow", ("AuraFlow",), (2048,), REPLACE, 256, joint=JointText(registers=8)),
     Family(
         "HunyuanDiT",
@@ -67,7 +62,7 @@ FAMILIES = (
         REPLACE,
         77,
         keys=("conditioning_mt5xl",),
-        unseen="ComfyUI's HunyuanDiT gives no node a place to look into its attention",
+        hidden=True,
     ),
     Family(
         "HiDream",

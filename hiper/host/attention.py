@@ -17,8 +17,8 @@ from torch import Tensor
 from ..attention import AttentionMaps, Prompt, Step, probabilities, without_repeats
 from ..attention_recording import Gathering, Wish
 from ..conditioning import tail_marks
-from .attention_layouts import Call, CrossAttention, Found, JointAttention, patches
-from .families import family_of
+from .attention_layouts import Call, Found, layout_of, listening, patches
+from .families import family_of, why_unseen
 
 KEY = "hiper_attention"
 
@@ -75,9 +75,14 @@ class Recording:
         return maps
 
 
-def watched(model: ModelPatcher, recording: Recording) -> ModelPatcher:
-    """The same model, looked at in every sampling run that uses it."""
+def watched(model: ModelPatcher, recording: Recording, alone: bool = False) -> ModelPatcher:
+    """The same model, looked at in every sampling run that uses it; `alone`, by nobody else.
+
+    One clone and no clone of a clone: ComfyUI's list of loaded models falls back on the parent.
+    """
     patcher = model.clone()
+    if alone:
+        patcher.remove_wrappers_with_key(WrappersMP.OUTER_SAMPLE, KEY)
     patcher.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, recording.outer_sample)
     return patcher
 
@@ -109,9 +114,8 @@ class _Run:
         self._in_force = False
         self._rows: list[_Row | None] = []
         self._family = family_of(guider.model_patcher)
-        joint = self._family.joint if self._family else None
-        self._layout = CrossAttention() if joint is None else JointAttention(joint)
-        self._unseen = self._family.unseen if self._family else ""
+        self._layout = layout_of(self._family)
+        self._shared = False  # the prompt's columns with others
 
     def watch(self, model_options: dict[str, Any]) -> None:
         """Install into this run's copy of the options; they are thrown away with the run."""
@@ -127,14 +131,13 @@ class _Run:
         cell = getattr(model.latent_format, "spacial_downscale_ratio", 8)
         name = type(model.model_config).__name__
         found = self.gathering.maps(self._shape[-2:], cell, name)
-        if self._family is not None and self._family.joint is not None:
+        if self._shared:
             found = replace(found, heads=f"{found.heads}, of the attention to text")
         return found
 
     def why_nothing(self) -> str:
-        model = type(self._guider.model_patcher.model.model_config).__name__
-        if self._unseen:
-            return f"The attention of this model ({model}) can't be shown: {self._unseen}."
+        if self._family is not None and self._family.unseen:
+            return why_unseen(self._guider.model_patcher)
         if not self.calls:
             return (
                 "The sampler never called the model, so there is nothing to show: give it at least "
@@ -156,15 +159,7 @@ class _Run:
                 "The conditioning is not in force at the timestep looked at, because its timestep "
                 "range leaves that out: choose a timestep inside the range, or take the range off."
             )
-        if self._family is None:
-            return (
-                f"Where text and picture stand in the attention of this model ({model}) is not "
-                "known to this version of the pack: use a model of a family that its README lists."
-            )
-        return (
-            f"No cross-attention to the prompt was seen in this model ({model}): either it has "
-            "none, or another node on the MODEL stands in its place; take such nodes off."
-        )
+        return why_unseen(self._guider.model_patcher)
 
     # the wrappers, outermost first
 
@@ -208,9 +203,11 @@ class _Run:
             owners = zip(options["uuids"], options["cond_or_uncond"], strict=True)
             self._rows = [self._row(owner, x.device) for owner in owners]
             self._in_force = self._in_force or any(self._rows)
-            if any(self._rows) and not self._unseen:
+            if any(self._rows) and self._layout is not None:
                 self._layout.begin(Call(c_crossattn, patches(executor.class_obj, x)))
                 options = self._layout.installed(options, self._seen)
+                with listening(self._layout):
+                    return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
         return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
 
     # what they found out
@@ -278,6 +275,7 @@ class _Run:
                 mask = mask[rows]
             maps = probabilities(found.q[rows], found.k[rows], self._head(found), found.scale, mask)
             maps = without_repeats(maps[..., found.text], row.length)[..., row.before :]
+            self._shared = self._shared or found.joint
             if found.joint:  # of what the picture gives the text, so that tokens sum to 1
                 maps = maps / maps.sum(-1, keepdim=True).clamp(min=torch.finfo(maps.dtype).tiny)
             if row.columns is not None:

@@ -7,14 +7,18 @@ sequence that asks and answers itself; what the picture gives the text is a part
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+import torch.nn.functional as F
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
-from ..families import JointText
+from ..families import Family, JointText
 
 PLAIN = JointText()
+Tell = Callable[["Found"], None]
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class Found:
     text: slice  # the columns of S that are text
     scale: float | None = None
     mask: Tensor | None = None  # broadcasts to (B, H, L, S)
-    joint: bool = False  # the text's columns share the row with the picture's own
+    joint: bool = False  # the prompt's columns share the row with others
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class CrossAttention:
         self._mark = None
         self._call = call
 
-    def installed(self, options: dict[str, Any], tell: Callable[[Found], None]) -> dict[str, Any]:
+    def installed(self, options: dict[str, Any], tell: Tell) -> dict[str, Any]:
         """A copy of one model call's options that reports; whatever is in them stays in force."""
         chained = options.get("optimized_attention_override")
         patches = options.get("patches", {})
@@ -158,7 +162,7 @@ class JointAttention:
     def begin(self, call: Call) -> None:
         self._call, self._layer = call, 0
 
-    def installed(self, options: dict[str, Any], tell: Callable[[Found], None]) -> dict[str, Any]:
+    def installed(self, options: dict[str, Any], tell: Tell) -> dict[str, Any]:
         """A copy of one model call's options that reports; whatever is in them stays in force."""
         chained = options.get("optimized_attention_override")
 
@@ -196,6 +200,66 @@ class JointAttention:
         picture = q[..., first : first + cells, :]
         name = f"joint {self._layer}"
         return Found(name, picture, k, self._call.size, text, given.get("scale"), mask, joint=True)
+
+
+class HiddenAttention(TorchFunctionMode):
+    """PixArt, HunyuanDiT: no node is told of their attention, but PyTorch's own function hears it.
+
+    It is cross-attention when the picture asks and something else answers, the prompt first.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = 0
+        self._call = Call(None, (0, 0))
+        self._layer = 0
+        self._tell: Tell | None = None
+
+    def begin(self, call: Call) -> None:
+        self._call, self._layer = call, 0
+
+    def installed(self, options: dict[str, Any], tell: Tell) -> dict[str, Any]:
+        self._tell = tell
+        return options
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if func is F.scaled_dot_product_attention:
+            self._hear(*args[:2], kwargs.get("attn_mask"), kwargs.get("scale"))
+        return func(*args, **kwargs)
+
+    def _hear(self, q: Tensor, k: Tensor, mask: Tensor | None, scale: float | None) -> None:
+        context, (height, width) = self._call.context, self._call.size
+        queries, keys = q.shape[-2], k.shape[-2]
+        if context is None or queries != height * width or keys == queries:
+            return
+        tokens = context.shape[1]
+        if keys < tokens or self._tell is None:
+            return
+        self.seen += 1
+        self._layer += 1
+        name, text = f"cross {self._layer}", slice(0, tokens)
+        others = keys > tokens
+        self._tell(Found(name, q, k, (height, width), text, scale, as_four(mask), joint=others))
+
+
+Layout = CrossAttention | JointAttention | HiddenAttention
+
+
+def layout_of(family: Family | None) -> Layout | None:
+    """How a family's attention is read, if it can be; a family that is not known, as a UNet's."""
+    if family is None:
+        return CrossAttention()
+    if family.unseen:
+        return None
+    if family.joint is not None:
+        return JointAttention(family.joint)
+    return HiddenAttention() if family.hidden else CrossAttention()
+
+
+def listening(layout: Layout) -> AbstractContextManager:
+    """What has to be around a model call, beside what was put into its options."""
+    return layout if isinstance(layout, HiddenAttention) else nullcontext()
 
 
 def in_heads(tensor: Tensor, heads: int) -> Tensor:

@@ -67,3 +67,24 @@ def encoded_family(model: ModelPatcher, prompt: Tensor, options: dict[str, Any])
     if own is None:
         return ""
     return own.name if own.name in names or not names else names[0]
+
+
+def why_unseen(model: ModelPatcher) -> str:
+    """One sentence on why no attention to the prompt was seen in a model that was called."""
+    name, family = class_names(model)[0], family_of(model)
+    if family is None:
+        return (
+            f"Where text and picture stand in the attention of this model ({name}) is not known to "
+            "this version of the pack: use a model of a family that its README lists."
+        )
+    if family.unseen:
+        return f"The attention of this model ({name}) can't be shown: {family.unseen}."
+    if family.hidden:
+        return (
+            f"Nothing was heard of the attention of this model ({name}), which only PyTorch's own "
+            "function lets be heard: start ComfyUI with --use-pytorch-cross-attention."
+        )
+    return (
+        f"No cross-attention to the prompt was seen in this model ({name}): either it has none, or "
+        "another node on the MODEL stands in its place; take such nodes off."
+    )

@@ -63,6 +63,27 @@ def in_double():
         torch.set_default_dtype(before)
 
 
+@contextmanager
+def pytorch_attention_chosen():
+    """The two models that are deaf to options as `--use-pytorch-cross-attention` binds them.
+
+    ComfyUI chooses it by itself on most GPUs, but not on a CPU.
+    """
+    import comfy.ldm.hydit.attn_layers
+    import comfy.ldm.pixart.blocks
+    from comfy.ldm.modules.attention import attention_pytorch
+
+    modules = comfy.ldm.hydit.attn_layers, comfy.ldm.pixart.blocks
+    before = [module.optimized_attention for module in modules]
+    for module in modules:
+        module.optimized_attention = attention_pytorch
+    try:
+        yield
+    finally:
+        for module, bound in zip(modules, before, strict=True):
+            module.optimized_attention = bound
+
+
 def learn(tiny: Tiny, model, steps: int = STEPS):
     """What Learn runs, on this model's own kind of prompt and picture."""
     from hiper.host.families import check_learnable
@@ -139,17 +160,17 @@ def first_keys(tiny: Tiny, model, positive: list, seed: int) -> Tensor:
     """The keys `(B, H, T, D)` that the layout takes for the text's in the first layer it finds."""
     from comfy.patcher_extension import WrappersMP
 
-    from hiper.host.attention_layouts import Call, CrossAttention, JointAttention, patches
+    from hiper.host.attention_layouts import Call, layout_of, listening, patches
     from hiper.host.families import family_of
 
-    joint = family_of(model).joint
-    layout = CrossAttention() if joint is None else JointAttention(joint)
+    layout = layout_of(family_of(model))
     seen: list[Tensor] = []
 
     def apply_model(executor, x, t, concat, context, control, options, **kwargs):
         layout.begin(Call(context, patches(executor.class_obj, x)))
         options = layout.installed(options, lambda found: seen.append(found.k[..., found.text, :]))
-        return executor(x, t, concat, context, control, options, **kwargs)
+        with listening(layout):
+            return executor(x, t, concat, context, control, options, **kwargs)
 
     patcher = model.clone()
     patcher.add_wrapper_with_key(WrappersMP.APPLY_MODEL, "test", apply_model)
@@ -192,7 +213,7 @@ def gradient_error(tiny: Tiny) -> float:
 def check(name: str) -> Checked:
     """Learn, compose, sample and look, as ComfyUI's nodes would: in inference mode."""
     tiny = TINY[name]
-    with torch.inference_mode():
+    with pytorch_attention_chosen(), torch.inference_mode():
         model, target = build(tiny), prompt(tiny, seed=2)
         before = sample(tiny, model, target)
         learned = learn(tiny, model)

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
-from family_checks import TOKENS, check, check_refused, first_keys
-from tiny_models import TINY, build, prompt
+from family_checks import (
+    TOKENS,
+    check,
+    check_refused,
+    first_keys,
+    pytorch_attention_chosen,
+    why_not_viewed,
+)
+from tiny_models import TINY, build, picture, prompt
 
 from hiper.conditioning import compose, tail_marks
 from hiper.embedding import EmbeddingDetails, HiperEmbedding
@@ -14,7 +21,7 @@ from hiper.families import placement_of
 pytestmark = pytest.mark.usefixtures("host")
 
 REFINED = ("Z-Image", "Lumina 2")  # their text looks at itself before the picture sees it
-UNSEEN = ("PixArt", "HunyuanDiT", "Anima")
+UNSEEN = ("Anima",)
 SAME_TEXT = {  # families whose encoders give one and the same, so that Compose can't tell
     frozenset(("PixArt", "Chroma")),
     frozenset(("SD 1.x", "SD 1.x inpainting")),
@@ -75,7 +82,7 @@ def test_the_columns_looked_at_are_the_texts(name: str) -> None:
     ]
     one, other = (compose(target, tail, 1.0) for tail in tails)
     (mark,) = tail_marks(one[0][1])
-    with torch.inference_mode():
+    with pytorch_attention_chosen(), torch.inference_mode():
         model = build(tiny)
         first = first_keys(tiny, model, one, seed=0)
         repainted = first_keys(tiny, model, one, seed=1)
@@ -89,3 +96,13 @@ def test_the_columns_looked_at_are_the_texts(name: str) -> None:
         assert set(ours) <= set(changed.tolist())
     else:
         assert changed.tolist() == ours
+
+
+@pytest.mark.parametrize("name", ["PixArt", "HunyuanDiT"])
+def test_attention_that_no_option_reaches_says_how_it_is_heard(name: str) -> None:
+    tiny = TINY[name]
+    tail = HiperEmbedding(torch.ones(1, 1, TOKENS, tiny.text.width))
+    composed = compose(prompt(tiny), tail, 1.0)
+    with torch.inference_mode():
+        why = why_not_viewed(build(tiny), composed, picture(tiny))
+    assert "start ComfyUI with --use-pytorch-cross-attention" in why

@@ -249,7 +249,7 @@ def test_compare_is_one_call_on_one_noise(call, model) -> None:
         ({"tokens": "tail", "conditioning": text()}, "put Compose HiPer Conditioning before"),
         ({"labels": "a dog"}, "no CLIP to cut it into tokens"),
         ({"latent": {"samples": torch.zeros(1, 16, 8, 8)}}, "wanted pictures of 4 channels"),
-        ({"conditioning": [[torch.zeros(1, 77, CONTEXT + 1), {}]]}, f"reads {CONTEXT}"),
+        ({"conditioning": [[torch.zeros(1, 77, CONTEXT + 1), {}]]}, f"reads width {CONTEXT}"),
         (
             {"conditioning": text(77, 1, start_percent=0.0, end_percent=0.5)},
             "is not in force at the timestep",
