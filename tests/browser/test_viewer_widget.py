@@ -6,17 +6,13 @@ import base64
 import io
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from editor import Editor, painted, picture_of
 from PIL import Image, ImageChops
 
-from hiper.embedding import EmbeddingDetails, HiperEmbedding
-from hiper.storage import write
 from workflows.source.graph import Graph
 
 STEPS, TOKENS = 3, 5
@@ -25,17 +21,24 @@ GRAPH_ID = "6f1d4a52-95c3-4d7e-8f0a-2f4b6c8d0e1{}"
 
 
 @pytest.fixture(scope="module")
-def graph(server, base: Path) -> tuple[dict[str, Any], dict[str, int]]:
-    """Demo model, a tail, a recorded sampler; a view, a recording and a comparison of it."""
-    values = torch.randn(1, 1, TOKENS, 128, generator=torch.Generator().manual_seed(0))
-    tail = HiperEmbedding(values, EmbeddingDetails(source_prompt="a standing dog on grass"))
-    write(tail, base / "models" / "hiper" / "of_the_widget.safetensors", overwrite=True)
+def graph(server) -> tuple[dict[str, Any], dict[str, int]]:
+    """Demo model, a tail learned from another prompt, a recorded sampler; a view, a recording and
+    a comparison of it."""
     made = Graph(server.get("/object_info"))
     made.group("all")
     demo = made.node("HiPerLoadDemoModel")
-    tail = made.node("HiPerLoadEmbedding", name="of_the_widget.safetensors")
+    animal = made.node("HiPerDrawDemoAnimal")
+    picture = made.node("VAEEncode", pixels=animal["image"], vae=demo["vae"])
     source = made.node("CLIPTextEncode", clip=demo["clip"], text="a standing dog on grass")
     target = made.node("CLIPTextEncode", clip=demo["clip"], text="a sitting dog in snow")
+    tail = made.node(
+        "HiPerLearnEmbedding",
+        model=demo["model"],
+        conditioning=source["CONDITIONING"],
+        latent=picture["LATENT"],
+        tokens=TOKENS,
+        steps=1,
+    )
     composed = made.node(
         "HiPerComposeConditioning",
         conditioning=target["CONDITIONING"],
