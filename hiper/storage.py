@@ -22,6 +22,7 @@ FORMAT = 1
 TENSOR = "hiper"
 METADATA = "hiper"  # one key, because safetensors keeps no order among several
 LARGEST_FILE = 256 * 2**20
+LONGEST_REASON = 160
 EXTENSIONS = (".safetensors", ".pt")
 
 
@@ -104,7 +105,8 @@ def _read_safetensors(path: Path) -> HiperEmbedding:
             tail = file.get_tensor(TENSOR) if TENSOR in names else None
     except (SafetensorError, OSError, ValueError) as error:
         raise ValueError(
-            f"{path.name} is not a whole safetensors file ({error}): copy or download it again."
+            f"{path.name} is not a whole safetensors file ({_brief(error)}): copy or download it "
+            "again."
         ) from None
     if tail is None or METADATA not in metadata:
         found = ", ".join(sorted(names)[:3]) or "nothing"
@@ -114,6 +116,12 @@ def _read_safetensors(path: Path) -> HiperEmbedding:
         )
     description = _description(metadata[METADATA], path.name)
     return _named(path, tail, _details(description.get("details"), path.name))
+
+
+def _brief(error: Exception) -> str:
+    """The reader's own reason, which may go on for as long as the broken file does."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]} …"
 
 
 def _description(text: str, name: str) -> dict[str, Any]:
@@ -164,9 +172,8 @@ def _read_published(path: Path) -> HiperEmbedding:
             "save it again as a plain tensor (1, N, C)."
         ) from None
     except Exception as error:  # torch.load raises whatever a broken archive makes it raise
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
-            f"{path.name} is not a whole torch file ({reason}): copy or download it again."
+            f"{path.name} is not a whole torch file ({_brief(error)}): copy or download it again."
         ) from None
     if not isinstance(content, Tensor):
         raise ValueError(

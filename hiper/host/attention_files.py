@@ -6,14 +6,17 @@ from pathlib import Path
 
 import folder_paths
 
+from . import folders
+
 EXTENSION = ".safetensors"
 FOLDER = "hiper"  # whose files the loader lists
 
 
 def new_path(prefix: str) -> Path:
-    """The next free file of this name; ComfyUI refuses one outside the output folder."""
+    """The next free file of this name, which can't leave the output folder."""
+    inside = "/".join(folders.parts_of(prefix, "the output folder"))
     folder, name, counter, _, _ = folder_paths.get_save_image_path(
-        prefix, folder_paths.get_output_directory()
+        inside, folder_paths.get_output_directory()
     )
     path = Path(folder) / f"{name}_{counter:05}_{EXTENSION}"
     while path.exists():

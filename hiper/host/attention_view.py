@@ -8,12 +8,11 @@ import comfy.sample
 import comfy.samplers
 import torch
 from comfy.model_patcher import ModelPatcher
-from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
 from ..attention import AttentionMaps
 from ..attention_recording import EACH, Wish
-from .attention import KEY, Recording, watched
+from .attention import Recording, watched
 
 LARGEST_VIEW = 8 * 2**30  # bytes; a view keeps every layer, once
 
@@ -31,11 +30,10 @@ def view(
     model: ModelPatcher, conditionings: dict[str, list], latent: dict, moment: Moment
 ) -> AttentionMaps:
     """The maps of each named conditioning, all on the same noise, from one model call."""
-    patcher = model.clone()
-    patcher.remove_wrappers_with_key(WrappersMP.OUTER_SAMPLE, KEY)  # a recording is of sampling
     wish = Wish(head=moment.head, layers=EACH, limit=LARGEST_VIEW, dtype=torch.float32)
     recording = Recording(wish)
-    guider = _Looker(watched(patcher, recording))
+    # a recording on the model is of sampling, and not of this call
+    guider = _Looker(watched(model, recording, alone=True))
     guider.inner_set_conds(conditionings)
     samples = latent["samples"]
     noise = comfy.sample.prepare_noise(samples, moment.seed, latent.get("batch_index"))

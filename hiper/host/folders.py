@@ -11,7 +11,7 @@ from ..storage import EXTENSIONS
 
 FOLDER = "hiper"
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
-FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f]')
+FORBIDDEN = re.compile('[<>:"|?*\x00-\x1f\ud800-\udfff]')  # the last are halves of characters
 LONGEST_PART = 120
 
 
@@ -43,14 +43,7 @@ def path_of(name: str) -> Path:
 
 def path_for(name: str) -> Path:
     """Where an embedding of this name is saved; a name can't leave the folder."""
-    parts = [part.strip() for part in name.strip().replace("\\", "/").split("/")]
-    for part in parts:
-        problem = _problem(part)
-        if problem:
-            raise ValueError(
-                f"{name!r} can't be a file's name ({problem}): use letters, digits, spaces, '-' "
-                "and '_', with '/' for folders inside models/hiper."
-            )
+    parts = parts_of(name, "models/hiper")
     relative = PurePosixPath(*parts)
     if not relative.name.lower().endswith(".safetensors"):
         relative = relative.with_name(relative.name + ".safetensors")
@@ -59,6 +52,19 @@ def path_for(name: str) -> Path:
     if not path.is_relative_to(folder):
         raise ValueError(f"{name!r} leads out of {folder}: choose a name inside it.")
     return path
+
+
+def parts_of(name: str, folder: str) -> list[str]:
+    """The folders and the file that a name is made of; every system can hold each of them."""
+    parts = [part.strip() for part in name.strip().replace("\\", "/").split("/")]
+    for part in parts:
+        problem = _problem(part)
+        if problem:
+            raise ValueError(
+                f"{name!r} can't be a file's name ({problem}): use letters, digits, spaces, '-' "
+                f"and '_', with '/' for folders inside {folder}."
+            )
+    return parts
 
 
 def _problem(part: str) -> str | None:
