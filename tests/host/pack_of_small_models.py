@@ -96,15 +96,14 @@ class FailingModel(io.ComfyNode):
             inputs=[
                 io.Model.Input("model"),
                 io.Int.Input("call", min=1),
-                io.Combo.Input(
-                    "how", options=["NaN", "error", "cancel before", "cancel after", "memory"]
-                ),
+                io.Combo.Input("how", options=["NaN", "error", "cancel before", "cancel after"]),
+                io.Int.Input("copy", optional=True),  # another counts its calls anew
             ],
             outputs=[io.Model.Output()],
         )
 
     @classmethod
-    def execute(cls, model, call, how):
+    def execute(cls, model, call, how, copy=0):
         calls = 0
 
         def failing(executor, *args, **kwargs):
@@ -116,8 +115,6 @@ class FailingModel(io.ComfyNode):
                 return executor(*args, **kwargs)
             if how == "error":
                 raise RuntimeError("a failure to order")
-            if how == "memory":
-                raise comfy.model_management.OOM_EXCEPTION("out of memory to order")
             if how == "cancel before":
                 comfy.model_management.interrupt_current_processing()
             out = executor(*args, **kwargs)
@@ -173,14 +170,16 @@ class ModelState(io.ComfyNode):
             inputs=[
                 io.Model.Input("model"),
                 io.Int.Input("turn", default=0),
+                io.Boolean.Input("memory", default=True),
                 io.AnyType.Input("after", optional=True),
             ],
             outputs=[],
         )
 
     @classmethod
-    def execute(cls, model, turn, after=None):
-        return io.NodeOutput(ui={"state": [state(model)], "memory": [memory()]})
+    def execute(cls, model, turn=0, memory=True, after=None):
+        held = memory_held() if memory else None
+        return io.NodeOutput(ui={"state": [state(model)], "memory": [held]})
 
 
 def state(model) -> dict:
@@ -220,7 +219,7 @@ def described(value) -> str:
     return json.dumps(value, sort_keys=True, default=lambda odd: getattr(odd, "__name__", str(odd)))
 
 
-def memory() -> dict:
+def memory_held() -> dict:
     gc.collect()
     live = [
         thing for thing in gc.get_objects() if type(thing) in (torch.Tensor, torch.nn.Parameter)

@@ -54,6 +54,10 @@ def looked_at(graph: Graph, turn: int) -> Graph:
         f"plain {turn}": sampler("target", seed=99, steps=2),
         f"bits {turn}": node("HiPerTestDigest", latent=[f"plain {turn}", 0]),
         f"state {turn}": node(
-            "HiPerTestState", model=["loader", 0], turn=turn, after=[f"plain {turn}", 0]
+            "HiPerTestState",
+            model=["loader", 0],
+            turn=turn,
+            memory=True,
+            after=[f"plain {turn}", 0],
         ),
     }
