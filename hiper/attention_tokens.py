@@ -9,6 +9,7 @@ from typing import Any
 
 from .attention import AttentionMaps, Prompt, Token
 from .conditioning import TailMark
+from .families import Family
 
 SPECIAL, WORD, TAIL, PAD = "special", "word", "tail", "pad"
 START, END = "‹start›", "‹end›"
@@ -51,23 +52,42 @@ def tail_labels(tails: Sequence[TailMark]) -> dict[int, str]:
     return labels
 
 
-def read_tokens(clip: Any, text: str, length: int) -> list[Token]:
+def read_tokens(clip: Any, text: str, length: int, family: Family | None = None) -> list[Token]:
     """Tokens of a text as the CLIP's tokenizer cuts it, for a sequence of `length`.
 
-    Of several encoders the longest that fits is read: they cut alike, or the text can't be theirs.
+    The family says which encoders' texts follow each other; where it is not known, the longest that
+    fits is read: they cut alike, or the text can't be theirs.
     """
-    read = [
-        _with_words(_tokens(clip.tokenizer, name, chunks))
+    read = {
+        name: _with_words(_tokens(clip.tokenizer, name, chunks))
         for name, chunks in clip.tokenize(text).items()
-    ]
-    fitting = [tokens for tokens in read if len(tokens) <= length]
+    }
+    joined: list[Token] = []
+    for name in family.encoders if family is not None else ():
+        if name in read and len(joined) + len(read[name]) <= length:
+            joined += _moved(read[name], len(joined))
+    if joined:
+        return joined
+    if family is not None and family.drops_template:
+        (tokens, *_) = read.values()
+        dropped = max(0, len(tokens) - length)
+        return _moved(tokens[dropped:], -dropped)
+    fitting = [tokens for tokens in read.values() if len(tokens) <= length]
     if fitting:
         return max(fitting, key=len)
-    shortest = min(len(tokens) for tokens in read)
+    shortest = min(map(len, read.values()))
     raise ValueError(
         f"The text for the labels has {shortest} tokens, but the conditioning {length}: give the "
         "text that this conditioning was encoded from."
     )
+
+
+def _moved(tokens: list[Token], by: int) -> list[Token]:
+    """Tokens at other columns, their words told apart from those of the columns before."""
+    return [
+        replace(t, index=t.index + by, word=None if t.word is None else t.word + max(by, 0))
+        for t in tokens
+    ]
 
 
 def _tokens(tokenizer: Any, name: str, chunks: list[list[tuple]]) -> list[Token]:
@@ -90,7 +110,11 @@ def _tokens(tokenizer: Any, name: str, chunks: list[list[tuple]]) -> list[Token]
                 ended = True
                 tokens.append(Token(index, END, SPECIAL))
             else:
-                tokens.append(Token(index, _piece(inner, token), WORD))
+                piece = _piece(inner, token)
+                # a chat template's marks and line ends are no part of a word
+                mark = re.fullmatch(r"<\|.*\|>|\[/?[A-Z_]+\]|Ċ+", piece) is not None
+                label = (_decoded(piece).strip() or "‹line›") if mark else piece
+                tokens.append(Token(index, label, SPECIAL if mark else WORD))
     return tokens
 
 

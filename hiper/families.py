@@ -34,6 +34,8 @@ class Family:
     padded_to: int = 0  # tokens that its encoder never goes below
     pooled: int | None = None  # width of the pooled vector that comes with the text
     keys: tuple[str, ...] = ()  # options that only its encoder gives
+    encoders: tuple[str, ...] = ()  # tokenizers whose texts make up the sequence, in its order
+    drops_template: bool = False  # its encoder leaves out what stands before the prompt
     joint: JointText | None = None  # None: the text stands in a cross-attention of its own
     hidden: bool = False  # its attention is called without the options that a node can hook
     unseen: str = ""  # why its attention can't be viewed
@@ -45,14 +47,32 @@ FAMILIES = (
     Family("SD 2.x", ("SD20",), (1024,), REPLACE, 77, 1024),
     Family("SDXL", ("SDXL",), (2048,), REPLACE, 77, 1280),
     Family("SDXL Refiner", ("SDXLRefiner",), (1280,), REPLACE, 77, 1280),
-    Family("SD 3", ("SD3",), (4096,), REPLACE, 77, 2048, joint=JointText()),
-    Family("Flux", ("Flux",), (4096,), REPLACE, 256, 768, joint=JointText()),
+    Family(
+        "SD 3",
+        ("SD3",),
+        (4096,),
+        REPLACE,
+        77,
+        2048,
+        encoders=("l", "t5xxl"),
+        joint=JointText(),
+    ),
+    Family(
+        "Flux",
+        ("Flux", "FluxInpaint", "FluxSchnell"),
+        (4096,),
+        REPLACE,
+        256,
+        768,
+        encoders=("t5xxl",),
+        joint=JointText(),
+    ),
     # Mistral gives the prompt alone, the Qwen 3 of Klein pads it: the mask tells
     Family("Flux.2", ("Flux2",), (15360, 7680, 12288), None, joint=JointText()),
     Family("Chroma", ("Chroma",), (4096,), APPEND, joint=JointText()),
     Family("Z-Image", ("ZImage",), (2560,), APPEND, joint=JointText(multiple=32)),
     Family("Lumina 2", ("Lumina2",), (2304,), APPEND, joint=JointText()),
-    Family("Qwen-Image", ("QwenImage",), (3584,), APPEND, joint=JointText()),
+    Family("Qwen-Image", ("QwenImage",), (3584,), APPEND, drops_template=True, joint=JointText()),
     Family("PixArt", ("PixArtAlpha",), (4096,), APPEND, hidden=True),
     Family("AuraFlow", ("AuraFlow",), (2048,), REPLACE, 256, joint=JointText(registers=8)),
     Family(
@@ -62,6 +82,7 @@ FAMILIES = (
         REPLACE,
         77,
         keys=("conditioning_mt5xl",),
+        encoders=("hydit_clip",),
         hidden=True,
     ),
     Family(
@@ -72,6 +93,7 @@ FAMILIES = (
         128,
         2048,
         keys=("conditioning_llama3",),
+        encoders=("t5xxl",),
         joint=JointText(picture_first=True),
     ),
     Family(
@@ -123,6 +145,16 @@ def families_of_text(prompt: Tensor, options: dict[str, Any]) -> tuple[Family, .
     width = pooled.shape[-1] if isinstance(pooled, Tensor) else None
     plain = [f for f in fitting if not f.keys and f.pooled == width]
     return tuple(f for f in plain if prompt.shape[1] >= f.padded_to)
+
+
+def last_encoder(family: Family | None, length: int) -> str:
+    """The tokenizer whose text the end of a sequence of `length` is, or nothing where any may be.
+
+    SD 3 without its T5 is CLIP's 77 tokens alone.
+    """
+    if family is None or not family.encoders or (len(family.encoders) > 1 and length <= 77):
+        return ""
+    return family.encoders[-1]
 
 
 def family_named(name: str) -> Family | None:

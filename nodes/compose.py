@@ -6,6 +6,7 @@ from comfy_api.v0_0_2 import io
 
 from ..hiper.conditioning import check_conditioning, compose
 from ..hiper.embedding import HiperEmbedding
+from ..hiper.families import REPLACE, family_named, last_encoder
 from .types import CATEGORY, HiperEmbeddingSocket
 from .words import check_free_tokens, prompt_text
 
@@ -60,8 +61,9 @@ class ComposeHiperConditioning(io.ComfyNode):
         cls, conditioning: list, embedding: HiperEmbedding, strength: float, clip=None
     ) -> io.NodeOutput:
         check_conditioning(conditioning)
-        if embedding.details.placement == "replace":
+        if embedding.details.placement == REPLACE:
             text = prompt_text(cls.hidden.prompt, cls.hidden.unique_id, "conditioning")
             length = min(entry[0].shape[1] for entry in conditioning)
-            check_free_tokens(embedding.tokens, length, clip, text)
+            encoder = last_encoder(family_named(embedding.details.family), length)
+            check_free_tokens(embedding.tokens, length, clip, text, encoder)
         return io.NodeOutput(compose(conditioning, embedding, strength))

@@ -6,7 +6,7 @@ import torch
 from comfy_api.v0_0_2 import io
 
 from ..hiper.conditioning import check_conditioning, tail_marks
-from ..hiper.families import REPLACE, placement_of
+from ..hiper.families import REPLACE, last_encoder, placement_of
 from ..hiper.host.denoiser import PRECISIONS
 from ..hiper.host.families import check_learnable, check_width, family_of
 from ..hiper.host.learning import HostLearned, HostSettings, learn_on_host
@@ -159,8 +159,9 @@ class LearnHiperEmbedding(io.ComfyNode):
         samples = checked_latent(latent, model)
         text = prompt_text(cls.hidden.prompt, cls.hidden.unique_id, "conditioning")
         prompt, options = conditioning[0]
-        if placement_of(family_of(model), prompt, options, tokens) == REPLACE:
-            check_free_tokens(tokens, prompt.shape[1], clip, text)
+        family, length = family_of(model), prompt.shape[1]
+        if placement_of(family, prompt, options, tokens) == REPLACE:
+            check_free_tokens(tokens, length, clip, text, last_encoder(family, length))
         learned = learn_on_host(
             model,
             conditioning,

@@ -8,10 +8,11 @@ import torch
 from comfy_api.v0_0_2 import io
 from PIL import Image
 
-from ..hiper.attention import AttentionMaps
+from ..hiper.attention import AttentionMaps, Prompt
 from ..hiper.attention_tokens import labelled, read_tokens
 from ..hiper.attention_viewing import same_shape
 from ..hiper.conditioning import check_conditioning
+from ..hiper.families import APPEND, Family, family_of_model
 from ..hiper.grid_pictures import to_pictures
 from ..hiper.host.families import check_width
 from .words import prompt_text
@@ -127,16 +128,23 @@ def with_labels(
         if found is None:
             return maps
         texts = [found]
+    family = family_of_model([maps.model])
     for place, prompt in enumerate(prompts):
         text = texts[min(place, len(texts) - 1)]
         try:
-            words = read_tokens(clip, text, maps.prompts[prompt].length)
+            words = read_tokens(clip, text, written(maps.prompts[prompt], family), family)
         except ValueError:
             if given:
                 raise
             continue
         maps = labelled(maps, prompt, words)
     return maps
+
+
+def written(prompt: Prompt, family: Family | None) -> int:
+    """How many of a prompt's columns its text encoder gave; an appended tail comes behind them."""
+    appended = family is not None and family.placement == APPEND
+    return prompt.length - (sum(mark.tokens for mark in prompt.tails) if appended else 0)
 
 
 def sampler_text(graph: dict[str, Any] | None, node_id: str | None, role: str) -> str | None:

@@ -32,21 +32,28 @@ def prompt_text(graph: dict[str, Any] | None, node_id: str | None, socket: str) 
     return different[0] if len(different) == 1 else None
 
 
-def free_tokens(clip: Any, text: str) -> int:
-    """How many padding tokens follow the prompt in its last chunk, for the tightest encoder."""
+def free_tokens(clip: Any, text: str, encoder: str = "") -> int:
+    """How many padding tokens follow the prompt in its last chunk, for the tightest encoder.
+
+    `encoder` names the one tokenizer that counts, where the family of models says which.
+    """
+    tokens, nothing = clip.tokenize(text), clip.tokenize("")
     free = []
-    for chunks, empty in zip(clip.tokenize(text).values(), clip.tokenize("").values(), strict=True):
-        ids = [entry[0] for entry in chunks[-1]]
-        nothing = [entry[0] for entry in empty[-1]]
+    for name in [encoder] if encoder in tokens else tokens:
+        ids = [entry[0] for entry in tokens[name][-1]]
+        empty = [entry[0] for entry in nothing[name][-1]]
         run = 0
         while run < len(ids) and ids[-1 - run] == ids[-1]:
             run += 1
-        pads_with_end = len(set(nothing[1:])) == 1
-        free.append(run - 1 if pads_with_end else run)
+        # CLIP-L pads with its end token; T5 has one of its own, and no start before it
+        ended = bool(text.strip()) and run < len(ids) and ids[-1 - run] == empty[0]
+        free.append(run - 1 if len(set(empty[1:])) == 1 and not ended else run)
     return min(free)
 
 
-def check_free_tokens(tokens: int, length: int, clip: Any | None, text: str | None) -> None:
+def check_free_tokens(
+    tokens: int, length: int, clip: Any | None, text: str | None, encoder: str = ""
+) -> None:
     """One sentence when the tail would cut a word of the prompt rather than its padding."""
     if text is None:
         return
@@ -54,7 +61,7 @@ def check_free_tokens(tokens: int, length: int, clip: Any | None, text: str | No
         # without the tokenizer: at least one token a word, one start and one end a chunk of 77
         free = length - len(text.split()) - 2 * max(1, length // 77)
     else:
-        free = free_tokens(clip, text)
+        free = free_tokens(clip, text, encoder)
     if tokens > free:
         raise ValueError(
             f"tokens is {tokens}, but the prompt {text[:60]!r} leaves "
