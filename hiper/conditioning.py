@@ -51,7 +51,7 @@ def check_conditioning(conditioning: list) -> None:
 def initial_tail(prompt: Tensor, tokens: int, placement: str) -> Tensor:
     """The tail `(1, 1, N, C)` to start from: the last N vectors of a prompt `(B, T, C)` (eq. 3).
 
-    An appended tail costs the prompt nothing, so a shorter prompt lends its last vector again.
+    An appended tail costs the prompt nothing, so a shorter prompt lends its first vector again.
     """
     if placement == REPLACE:
         return split(prompt, tokens)[1][:1][None]
