@@ -108,6 +108,21 @@ def test_half_precision_that_overflows_is_named(comfy: Server) -> None:
     assert comfy.run(learned(small(huge=True), precision="fp32"))["digest"]["finite"] == [True]
 
 
+def test_a_model_that_reads_no_text_is_refused(comfy: Server) -> None:
+    words = sentence(comfy, learned(small(blind=True)))
+    assert words.startswith("What SD15 draws does not depend on the prompt's token vectors")
+
+
+def test_a_prompt_of_another_width_is_refused(comfy: Server) -> None:
+    graph = learned(small())
+    graph["source"] = {
+        "class_type": "HiPerTestConditioning",
+        "inputs": {"width": 768, "length": 77, "pooled": 0, "seed": 0, "entries": 1},
+    }
+    words = sentence(comfy, graph)
+    assert "SD 1.x (width 768)" in words and "SD15 here reads width 32" in words
+
+
 @pytest.mark.parametrize("when", ["cancel before", "cancel after"])
 def test_cancel_ends_within_the_step_and_keeps_what_was_learned(comfy: Server, when: str) -> None:
     """Cancelled in the middle of step 6: five whole steps are kept, or that one as well."""
@@ -161,6 +176,7 @@ ENDINGS = {
     "NaN": (small(LORA, fails("NaN", 2)), {}),
     "an error": (small(LORA, fails("error", 2)), {}),
     "out of memory": (small(LORA, limited(1)), {"gradient_checkpointing": "auto"}),
+    "blind": (small(blind=True), {}),
 }
 
 
