@@ -40,7 +40,7 @@ def start_comfyui() -> None:
 def measure(wanted: list[str]) -> list[dict]:
     """One row a family, in the order of the table."""
     from family_checks import check, check_refused
-    from tiny_models import REFUSED, TINY
+    from tiny_families import REFUSED, TINY
 
     rows = [check(name) for name in TINY if not wanted or name in wanted]
     rows += [check_refused(name) for name in REFUSED if not wanted or name in wanted]

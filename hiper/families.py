@@ -21,6 +21,7 @@ class JointText:
     registers: int = 0
     multiple: int = 1
     picture_first: bool = False
+    picture_last: bool = False  # reference pictures stand before it
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,26 @@ FAMILIES = (
         encoders=("t5xxl",),
         joint=JointText(),
     ),
+    # Flux's network with a Qwen 3 of its own, which pads with zeros
+    Family("Ovis-Image", ("Flux",), (2048,), REPLACE, 256, joint=JointText()),
+    Family(
+        "LongCat-Image", ("LongCatImage",), (3584,), APPEND, drops_template=True, joint=JointText()
+    ),
     # Mistral gives the prompt alone, the Qwen 3 of Klein pads it: the mask tells
     Family("Flux.2", ("Flux2",), (15360, 7680, 12288), None, joint=JointText()),
     Family("Chroma", ("Chroma",), (4096,), APPEND, joint=JointText()),
     Family("Z-Image", ("ZImage",), (2560,), APPEND, joint=JointText(multiple=32)),
     Family("Lumina 2", ("Lumina2",), (2304,), APPEND, joint=JointText()),
+    Family("NewBie", ("Lumina2",), (2560,), APPEND, pooled=1024, joint=JointText()),
+    Family(
+        "OmniGen2",
+        ("Omnigen2",),
+        (2048,),
+        APPEND,
+        keys=("attention_mask",),
+        joint=JointText(picture_last=True),
+    ),
+    Family("Krea 2", ("Krea2",), (30720,), APPEND, drops_template=True, joint=JointText()),
     Family("Qwen-Image", ("QwenImage",), (3584,), APPEND, drops_template=True, joint=JointText()),
     Family("PixArt", ("PixArtAlpha",), (4096,), APPEND, hidden=True),
     Family("AuraFlow", ("AuraFlow",), (2048,), REPLACE, 256, joint=JointText(registers=8)),
@@ -119,11 +135,14 @@ OTHER_TASKS = {
 }
 
 
-def family_of_model(classes: list[str]) -> Family | None:
-    """The family of a model configuration, by the names of its class and its parents, own first."""
+def family_of_model(classes: list[str], width: int | None = None) -> Family | None:
+    """The family of a model configuration, by the names of its class and its parents, own first.
+
+    One network may read several encoders' text; then its width tells, where that is known.
+    """
     for name in classes:
         for family in FAMILIES:
-            if name in family.models:
+            if name in family.models and width in (None, *family.widths):
                 return family
     return None
 

@@ -46,7 +46,8 @@ class Call:
 def patches(model: Any, noisy: Tensor) -> tuple[int, int]:
     """The height and width of a latent `(B, C, …, H, W)` in the model's patches."""
     network = model.diffusion_model
-    size = getattr(network, "patch_size", None) or getattr(network, "patch_spatial", None) or 1
+    names = ("patch_size", "patch_spatial", "patch")
+    size = next((found for name in names if (found := getattr(network, name, None))), 1)
     size = size[-1] if isinstance(size, list | tuple) else size
     height, width = (-(-cells // size) for cells in noisy.shape[-2:])
     return height, width
@@ -180,7 +181,7 @@ class JointAttention:
     def _found(self, args: tuple, kwargs: dict[str, Any]) -> Found | None:
         given = dict(zip(("q", "k", "v", "heads", "mask"), args, strict=False)) | kwargs
         q, k = given["q"], given["k"]
-        if self._call.context is None:
+        if self._call.context is None or len(q) != len(self._call.context):
             return None
         cells = self._call.size[0] * self._call.size[1]
         tokens, multiple = self._call.context.shape[1], self._facts.multiple
@@ -191,11 +192,14 @@ class JointAttention:
         if not given.get("skip_reshape", False):
             q, k = in_heads(q, given["heads"]), in_heads(k, given["heads"])
         first = 0 if self._facts.picture_first else block
+        if self._facts.picture_last:
+            first = q.shape[-2] - cells
         start = cells + before if self._facts.picture_first else before
         text = slice(start, start + tokens)
         mask = as_four(given.get("mask"))
         if mask is not None and mask.shape[-2] > 1:
             mask = mask[..., first : first + cells, :]
+        k = k.repeat_interleave(q.shape[1] // k.shape[1], dim=1)  # heads that share their keys
         self._layer += 1
         picture = q[..., first : first + cells, :]
         name = f"joint {self._layer}"

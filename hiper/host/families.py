@@ -14,6 +14,17 @@ from ..families import Family, families_of_text, family_of_model, names_of_width
 NO_DENOISERS = (comfy.model_sampling.IMG_TO_IMG, comfy.model_sampling.IMG_TO_IMG_FLOW)
 
 
+# where configurations say how wide the text is that a transformer reads
+WIDTHS = (
+    "context_in_dim",
+    "cap_feat_dim",
+    "joint_attention_dim",
+    "cond_seq_dim",
+    "text_feat_dim",
+    "crossattn_emb_channels",
+)
+
+
 def class_names(model: ModelPatcher) -> list[str]:
     """The model configuration's class and its parents, own first."""
     return [kind.__name__ for kind in type(model.model.model_config).__mro__]
@@ -21,13 +32,19 @@ def class_names(model: ModelPatcher) -> list[str]:
 
 def family_of(model: ModelPatcher) -> Family | None:
     """What is known of this model, or None: then its conditioning tells how it is read."""
-    return family_of_model(class_names(model))
+    return family_of_model(class_names(model), transformer_width(model))
+
+
+def transformer_width(model: ModelPatcher) -> int | None:
+    """How wide the text is that a transformer reads, where its configuration says so."""
+    config = model.model.model_config.unet_config
+    return next((config[key] for key in WIDTHS if isinstance(config.get(key), int)), None)
 
 
 def check_learnable(model: ModelPatcher) -> None:
     """One sentence on a model that no subject can be learned on."""
     names = class_names(model)
-    family, task = family_of_model(names), other_task(names)
+    family, task = family_of(model), other_task(names)
     if not task and family is not None:
         task = family.refused
     if not task and isinstance(model.get_model_object("model_sampling"), NO_DENOISERS):
@@ -42,11 +59,9 @@ def check_learnable(model: ModelPatcher) -> None:
 def check_width(model: ModelPatcher, conditioning: list) -> None:
     """One sentence on a prompt whose vectors are not as wide as those that the model reads."""
     name, family = class_names(model)[0], family_of(model)
-    config = model.model.model_config.unet_config
-    wanted = family.widths if family is not None else ()
-    for key in ("context_dim", "context_in_dim"):  # of UNets; of Flux and its like
-        if isinstance(config.get(key), int):
-            wanted = (config[key],)
+    of_unet = model.model.model_config.unet_config.get("context_dim")
+    read = of_unet if isinstance(of_unet, int) else transformer_width(model)
+    wanted = (read,) if read is not None else family.widths if family is not None else ()
     for prompt, _ in conditioning:
         found = prompt.shape[-1]
         if wanted and found not in wanted:

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from tiny_models import REFUSED, TINY, Tiny, build, picture, prompt
+from tiny_families import REFUSED, TINY
+from tiny_models import Tiny, build, picture, prompt
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny_models import TINY, V_PREDICTION, build, picture, prompt
+from tiny_families import TINY, V_PREDICTION
+from tiny_models import build, picture, prompt
 from torch import Tensor
 
 from hiper.objective import squared_error
