@@ -1,39 +1,31 @@
 """What looking at attention costs and shows: `python benchmarks/viewer.py --json`.
 
 Costs are of a UNet of Stable Diffusion 1.x in full size at 64×64 latents. Times are taken in
-pairs, with and without, whose order alternates; a share is the median over the pairs.
+pairs, with and without, whose order alternates; a share is the median over the pairs. Beside it
+stands the share that the recording's own functions take of one run: a busy machine moves it less.
 """
 
 from __future__ import annotations
 
 import argparse
+import cProfile
 import json
 import logging
+import pstats
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from full_size import CONTEXT, PACK, find_comfyui, full_size_unet
 
 # before any copy that pip has installed
 sys.path[1:1] = [str(PACK / "tests" / "host"), str(PACK)]
 
-SAMPLERS = (
-    "euler",
-    "euler_ancestral",
-    "heun",
-    "dpm_2",
-    "lms",
-    "dpmpp_2m",
-    "dpmpp_sde",
-    "dpmpp_2s_ancestral",
-    "uni_pc",
-    "lcm",
-    "ddim",
-    "seeds_2",
-)
+# the functions of a recording that take time, by file; none calls another
+WATCHING = {"attention.py": ("_seen",), "attention_recording.py": ("close_step",)}
 PARTS = ["equality", "where", "costs"]
 STEPS = 20  # of a usual run; bytes are told for so many
 
@@ -82,6 +74,21 @@ def paired(without: Callable[[], object], with_it: Callable[[], object], pairs: 
             found.append(Pair(timed(without), timed(with_it)))
         say(f"pair {number + 1} of {pairs}: {found[-1].ratio(0):.4f} by the clock")
     return found
+
+
+def within(act: Callable[[], object]) -> float:
+    """Seconds in the recording's own functions over all others': both of one run, so that what
+    else the machine does weighs on both."""
+    profile = cProfile.Profile()
+    profile.runcall(act)
+    stats = pstats.Stats(profile)
+    watching = 0.0
+    for (file, _, function), (_, _, _, seconds, _) in stats.stats.items():
+        if function in WATCHING.get(Path(file).name, ()):
+            watching += seconds
+    if not watching:
+        raise RuntimeError(f"None of {WATCHING} ran: name what the recording calls now.")
+    return watching / (stats.total_tt - watching)
 
 
 def spread(values: list[float]) -> dict[str, float]:
@@ -140,6 +147,7 @@ def costs(size: Size) -> dict[str, object]:
     with torch.inference_mode():
         viewed = paired(one_call, one_view, size.pairs // 2)
         shares = paired(plain, recorded, size.pairs)
+        inside = [within(recorded) for _ in range(size.pairs // 2)]
         seen = view(model, {"positive": text(0)}, {"samples": latent}, Moment())
     say(f"{statistics.median(pair.without[0] for pair in shares):.2f} s a step without recording")
     return {
@@ -151,6 +159,7 @@ def costs(size: Size) -> dict[str, object]:
         "record_share": {
             "by_the_clock": spread([pair.ratio(0) - 1 for pair in shares]),
             "of_the_processor": spread([pair.ratio(1) - 1 for pair in shares]),
+            "within_one_run": spread(inside),
             "pairs": size.pairs,
             "seconds_a_step": round(statistics.median(p.without[0] for p in shares), 3),
             "threads": torch.get_num_threads(),
@@ -198,6 +207,7 @@ def sum_error(maps) -> float:
 
 def equality() -> dict[str, object]:
     """Every sampler with and without a recording, on a small UNet: the same bits or not."""
+    import comfy.samplers
     import torch
     from small_unets import picture, sample, small_unet
     from small_unets import text as small_text
@@ -206,17 +216,19 @@ def equality() -> dict[str, object]:
     from hiper.host.attention import Recording, watched
 
     model = small_unet()
+    samplers = comfy.samplers.KSampler.SAMPLERS
     different, worst = [], 0.0
-    for sampler in SAMPLERS:
+    for sampler in samplers:
         recording = Recording(Wish(dtype=torch.float32))
         given = small_text(), small_text(154, 2), picture(), sampler
         plain = sample(model, *given)
         if not torch.equal(sample(watched(model, recording), *given), plain):
             different.append(sampler)
         worst = max(worst, sum_error(recording.maps()))
-    say(f"{len(SAMPLERS) - len(different)} of {len(SAMPLERS)} samplers are bit-equal")
-    equal = {"samplers": len(SAMPLERS), "equal": len(SAMPLERS) - len(different)}
-    return {"latents_equal": equal | {"different": different}, "tokens_sum_error": worst}
+    equal = len(samplers) - len(different)
+    say(f"{equal} of {len(samplers)} samplers are bit-equal")
+    counts = {"samplers": len(samplers), "equal": equal, "different": different}
+    return {"latents_equal": counts, "tokens_sum_error": worst}
 
 
 def bounded() -> list[dict[str, int]]:
