@@ -6,20 +6,21 @@ python loaded_alone.py COMFYUI BASE_DIRECTORY PACK
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import sys
 import time
 
 
 def main(comfyui: str, base: str, pack: str) -> None:
-    sys.path.insert(0, comfyui)
+    sys.path[0] = comfyui  # in place of this script's folder
     sys.argv = ["main.py", "--cpu", "--base-directory", base]
     import comfy.options
 
     comfy.options.enable_args_parsing()
-    # what ComfyUI has loaded itself by the time it comes to custom nodes
-    import server  # noqa: F401
-
+    # what ComfyUI has loaded itself by the time it comes to custom nodes, in main.py's order
+    for name in ("utils.extra_config", "server"):
+        importlib.import_module(name)
     import nodes
 
     asyncio.run(nodes.init_builtin_extra_nodes())
