@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+
 from comfy_api.v0_0_2 import io
 
 from ..hiper.conditioning import check_conditioning, compose
 from ..hiper.embedding import HiperEmbedding
-from ..hiper.families import REPLACE, family_named, last_encoder
+from ..hiper.families import REPLACE, family_named, free_padding, last_encoder
 from .types import CATEGORY, HiperEmbeddingSocket
 from .words import check_free_tokens, prompt_text
 
@@ -66,4 +68,20 @@ class ComposeHiperConditioning(io.ComfyNode):
             length = min(entry[0].shape[1] for entry in conditioning)
             encoder = last_encoder(family_named(embedding.details.family), length)
             check_free_tokens(embedding.tokens, length, clip, text, encoder)
+        else:
+            say_padded(conditioning)
         return io.NodeOutput(compose(conditioning, embedding, strength))
+
+
+def say_padded(conditioning: list) -> None:
+    """An appended tail was learned right behind a prompt; padding between is another place."""
+    for prompt, options in conditioning:
+        length = prompt.shape[1]
+        padding = free_padding(options, length, length)
+        if padding:
+            logging.warning(
+                "HiPer: this embedding was learned behind a prompt without padding, but this "
+                "prompt has %d padding tokens; the tail comes after them. Encode the prompt "
+                "without padding to have it as it was learned.",
+                padding,
+            )

@@ -220,6 +220,19 @@ def test_a_tail_that_takes_paddings_place_wants_padding(call) -> None:
         call("HiPerComposeConditioning", conditioning=bare, embedding=embedding, strength=1.0)
 
 
+def test_an_appended_tail_behind_padding_is_said(call, caplog) -> None:
+    tiny = TINY["Z-Image"]
+    tail = HiperEmbedding(
+        torch.zeros(1, 1, TOKENS, 2560), EmbeddingDetails(family="Z-Image", placement="append")
+    )
+    call("HiPerComposeConditioning", conditioning=prompt(tiny), embedding=tail, strength=1.0)
+    assert "padding" not in caplog.text
+    padded = prompt(tiny)
+    padded[0][1]["attention_mask"][:, -6:] = 0
+    call("HiPerComposeConditioning", conditioning=padded, embedding=tail, strength=1.0)
+    assert "this prompt has 6 padding tokens; the tail comes after them" in caplog.text
+
+
 def test_a_file_keeps_the_family(call, learn) -> None:
     embedding = learn(TINY["Lumina 2"])
     call("HiPerSaveEmbedding", embedding=embedding, name="families/lumina", if_exists="overwrite")
