@@ -19,11 +19,11 @@ from hiper.demo.measures import look, redrawn
 from hiper.demo.showing import Showing
 from hiper.embedding import split
 from hiper.learning import LearningSettings
-from hiper.recipe import FAST, FAST_RATE, PAPER
+from hiper.recipe import FAST, PAPER
 from hiper.stopping import Plateau, StopRule
 
 PAPERS = LearningSettings(1000, 5e-3)
-FASTER = LearningSettings(300, FAST_RATE, recipe=FAST)
+FASTER = LearningSettings(300, 5e-3, recipe=FAST)
 MARKS = (25, 50, 75, 100, 125, 150, 200, 250, 300)
 KEYS = ("identity_closed", "pose_found", "ground_found")
 
@@ -134,7 +134,7 @@ def measure(bench: Bench, animals: int, seeds: int, rule: StopRule) -> dict:
         "quality_animals": animals,
         "quality_seeds": seeds,
         "paper": {"evaluations": PAPERS.steps, "recipe": str(PAPER), **paper},
-        "fast": {"recipe": str(FAST), "learning_rate": FAST_RATE},
+        "fast": {"recipe": str(FAST)},
         "by_evaluations": rows,
         "steps_to_quality": reached[0]["evaluations"] if reached else None,
         "steps_to_identity": identity[0]["evaluations"] if identity else None,

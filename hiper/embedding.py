@@ -21,6 +21,7 @@ class EmbeddingDetails:
     steps: int = 0
     seed: int = 0
     learning_rate: float = 0.0
+    recipe: str = "paper"
     batch_size: int = 1
     references: int = 1
     width: int = 0

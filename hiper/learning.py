@@ -83,7 +83,7 @@ def learn(
     device = clean.device
     draws = Draws(settings.recipe, settings.seed, settings.batch_size)
     tail = tail.detach().to(device, torch.float32, copy=True).requires_grad_(True)
-    adam = torch.optim.Adam([tail], lr=settings.learning_rate)
+    adam = torch.optim.Adam([tail], lr=settings.learning_rate * settings.recipe.rate)
     average = Average(tail, settings.recipe.average)
     losses = torch.zeros(settings.steps, device=device)
     check_every = check_every or (1 if device.type == "cpu" else 16)

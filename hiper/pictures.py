@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from .stopping import Look
+
 PAPER, INK, FAINT, GRID = "#ffffff", "#22262e", "#c9d3e6", "#e8ebf0"
-CURVE, GREY = "#2f6fde", "#6b7280"
+CURVE, FIXED, GREY = "#2f6fde", "#d9480f", "#6b7280"
 SUPERSAMPLING = 2
 
 
@@ -44,9 +47,14 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
 
 
 def loss_curve(
-    losses: Tensor, title: str = "HiPer learning", width: int = 768, height: int = 448
+    losses: Tensor,
+    title: str = "HiPer learning",
+    width: int = 768,
+    height: int = 448,
+    looks: Sequence[Look] = (),
 ) -> Image.Image:
-    """The loss of each step `(steps,)`, faint, and its moving average over it."""
+    """The loss of each step `(steps,)`, faint, its moving average over it, and the loss on fixed
+    samples where it was looked at: the one that falls steadily."""
     values = np.asarray(losses.detach().cpu(), dtype=np.float64)
     scale = SUPERSAMPLING
     picture = Image.new("RGB", (width * scale, height * scale), PAPER)
@@ -57,7 +65,9 @@ def loss_curve(
     window = smoothing_window(len(values))
     mean = smoothed(values, window)
     # single steps reach far above the mean; the axis is the mean's, with room for most of them
-    ceiling = max(float(np.quantile(values, 0.98)), float(mean.max())) * 1.05 or 1.0
+    fixed = [(look.steps, look.loss) for look in looks]
+    highest = max([float(np.quantile(values, 0.98)), float(mean.max()), *(y for _, y in fixed)])
+    ceiling = highest * 1.05 or 1.0
 
     def across(step: float) -> float:
         return left + (step - 1) / max(len(values) - 1, 1) * (right - left)
@@ -83,6 +93,13 @@ def loss_curve(
         x, y, r = across(1), up(values[0]), 4 * scale
         draw.ellipse([x - r, y - r, x + r, y + r], fill=CURVE)
 
+    if fixed:
+        points = [(across(max(steps, 1)), up(loss)) for steps, loss in fixed]
+        draw.line(points, fill=FIXED, width=2 * scale, joint="curve")
+        for x, y in points:
+            r = 3.5 * scale
+            draw.ellipse([x - r, y - r, x + r, y + r], fill=FIXED)
+
     draw.text((24 * scale, 10 * scale), title, INK, large)
     unit = "loss: mean squared error of the prediction"
     draw.text((24 * scale, 34 * scale), unit, GREY, small)
@@ -90,5 +107,10 @@ def loss_curve(
     x = right - draw.textlength(legend, small)
     draw.text((x, 34 * scale), legend, INK, small)
     draw.line([(x - 30 * scale, 42 * scale), (x - 8 * scale, 42 * scale)], CURVE, 3 * scale)
+    if fixed:
+        legend = "on fixed timesteps and noise"
+        x -= 60 * scale + draw.textlength(legend, small)
+        draw.text((x, 34 * scale), legend, INK, small)
+        draw.line([(x - 30 * scale, 42 * scale), (x - 8 * scale, 42 * scale)], FIXED, 2 * scale)
     draw.text(((left + right) / 2, height * scale - 10 * scale), "step", INK, small, anchor="ms")
     return picture.resize((width, height), Image.Resampling.LANCZOS)

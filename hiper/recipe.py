@@ -20,6 +20,7 @@ class Recipe:
     spread: bool = False  # timesteps from a low-discrepancy sequence instead of by chance
     antithetic: bool = False  # every second step draws the noise of the one before, negated
     average: float = 0.0  # share of the running mean of tails that each step keeps
+    rate: float = 1.0  # what the learning rate is multiplied by
 
     def __post_init__(self) -> None:
         if not 0 <= self.average < 1:
@@ -27,8 +28,8 @@ class Recipe:
 
 
 PAPER = Recipe()
-FAST = Recipe(spread=True, average=0.98)
-FAST_RATE = 0.05  # ten times the paper's, which the averaging makes bearable
+FAST = Recipe(spread=True, average=0.98, rate=10.0)  # the averaging makes the rate bearable
+RECIPES = {"fast": FAST, "paper": PAPER}
 
 
 class Draws:

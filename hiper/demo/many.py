@@ -29,7 +29,7 @@ def learn_many(
         head, tails = split(model.text.encode(*prompts), tokens)
     tails = tails.clone().requires_grad_(True)
     denoiser = DemoDenoiser(model, head.repeat_interleave(settings.batch_size, 0))
-    adam = torch.optim.Adam([tails], lr=settings.learning_rate)
+    adam = torch.optim.Adam([tails], lr=settings.learning_rate * settings.recipe.rate)
     average = Average(tails, settings.recipe.average)
     draws = [Draws(settings.recipe, settings.seed, settings.batch_size) for _ in prompts]
     repeated = clean.repeat_interleave(settings.batch_size, 0)

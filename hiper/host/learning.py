@@ -15,6 +15,7 @@ from ..conditioning import initial_tail
 from ..embedding import EmbeddingDetails, HiperEmbedding
 from ..families import placement_of
 from ..learning import Learned, LearningSettings, LossNotFiniteError, Step, learn
+from ..stopping import Look
 from ..storage import write
 from . import folders
 from .denoiser import HostDenoiser, frozen_denoiser
@@ -35,6 +36,7 @@ class HostSettings:
     checkpointing: str = "auto"
     preview_every: int = 50
     source_prompt: str = ""
+    recipe: str = "paper"  # by name, as the file says it
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class HostLearned:
     losses: Tensor
     seconds: float
     checkpointed: bool
+    looks: tuple[Look, ...] = ()
 
 
 def learn_on_host(
@@ -65,7 +68,9 @@ def learn_on_host(
     if learned is None:
         raise RuntimeError(work.out_of_memory())
     seconds = time.perf_counter() - started
-    return HostLearned(work.embedding(learned), learned.losses, seconds, work.checkpointed)
+    return HostLearned(
+        work.embedding(learned), learned.losses, seconds, work.checkpointed, learned.looks
+    )
 
 
 class _Work:
@@ -197,6 +202,7 @@ class _Work:
                 steps=len(losses),
                 seed=self.settings.seed,
                 learning_rate=self.settings.learning_rate,
+                recipe=self.host.recipe,
                 batch_size=self.settings.batch_size,
                 references=len(self.latent),
                 width=self.width,
