@@ -1,0 +1,58 @@
+"""How fast learning is: `python benchmarks/learning.py --json`.
+
+Steps and memory on a full-size SD1.x UNet inside ComfyUI, as ratios from one run; the number of
+steps on the demo model. `--only` runs a part; `RESULTS.md` says what was expected and what came.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+import steps
+from method import Bench, table
+from quality import measure as measure_quality
+
+from hiper.stopping import StopRule
+
+PARTS = ("time", "memory", "quality")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--size", type=int, default=16, help="latent's side for times")
+    parser.add_argument("--memory-size", type=int, default=64, help="latent's side for memory")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--count", type=int, default=5, help="steps timed a round")
+    parser.add_argument("--animals", type=int, default=30)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--every", type=int, default=StopRule.every)
+    given = parser.parse_args()
+    result: dict = {}
+    if "time" in given.only:
+        result |= steps.times(given.size, given.rounds, given.count)
+    if "memory" in given.only:
+        result |= steps.memory(given.memory_size)
+    if "quality" in given.only:
+        rule = replace(StopRule(), every=given.every)
+        result |= measure_quality(Bench(given.animals), given.animals, given.seeds, rule)
+    if given.json:
+        print(json.dumps(result, indent=1, ensure_ascii=False))
+        return
+    flat = {key: value for key, value in result.items() if not isinstance(value, list | dict)}
+    print(table([flat]))
+    for name in ("paper", "auto", "by_evaluations"):
+        if name in result:
+            rows = result[name] if isinstance(result[name], list) else [result[name]]
+            print(f"\n## {name.replace('_', ' ')}\n\n{table(rows)}")
+
+
+if __name__ == "__main__":
+    main()
