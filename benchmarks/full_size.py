@@ -32,8 +32,7 @@ SHAPE = {
 
 def find_comfyui() -> None:
     """Put ComfyUI on the path, and its options to the CPU, or say in one line what is missing."""
-    sys.path.append(str(PACK))
-    sys.path.append(str(PACK / "tests"))
+    sys.path[1:1] = [str(PACK / "tests"), str(PACK)]  # before an installed copy of the pack
     import comfyui
 
     reason = comfyui.why_not()

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))
+sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # before an installed copy
 
 from hiper.demo import analyser as analysing
 from hiper.demo import train_analyser

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from .captions import nameless_coat, random_scene
-from .drawing import draw
+from .captions import nameless_coat, prompt, random_scene
+from .drawing import Scene, draw
 from .measures import measured
 from .showing import Showing, show
 
@@ -31,17 +31,30 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def check_out(out: Path) -> None:
+    """Find out before learning whether the sheet can be written."""
+    if out.suffix.lower() not in Image.registered_extensions():
+        raise ValueError(f"--out {out} has no ending of a picture: name it {out.stem}.png.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+
+
+def scene_words(scene: Scene) -> tuple[str, str, str]:
+    """All that a prompt can say of a drawn animal: its coat has no name."""
+    return scene.animal, scene.pose, scene.ground
+
+
 def main() -> None:
     given = arguments()
     started = time.perf_counter()
     rng = random.Random(f"demo animal {given.seed}")
     scene = random_scene(rng, nameless_coat(rng))
-    prompt = given.prompt or f"a {scene.pose} {scene.animal}"
+    said = "a picture of an animal" if given.image else prompt(*scene_words(scene))
     try:
+        check_out(given.out)
         source = Image.open(given.image).convert("RGB") if given.image else draw(scene)
         showing = Showing(
             source=source,
-            prompt=prompt,
+            prompt=given.prompt or said,
             tokens=given.tokens,
             strength=given.strength,
             seed=given.seed,
@@ -50,7 +63,6 @@ def main() -> None:
         shown = show(showing, quiet=given.json)
     except (OSError, UnidentifiedImageError, ValueError) as error:
         sys.exit(f"hiper.demo: {error}")
-    given.out.parent.mkdir(parents=True, exist_ok=True)
     shown.sheet.save(given.out)
     facts = {
         **asdict(measured(showing, shown, None if given.image else scene)),
