@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..conditioning import place_tail
 from .gradients import (
-    Differentiable,
+    differentiable_operators,
     differentiable_weights,
     gradient_checkpointing,
     in_training,
@@ -176,7 +176,7 @@ def frozen_denoiser(
             outside_inference_mode(),
             in_training(),
             differentiable_weights(real_model),
-            Differentiable(),
+            differentiable_operators(real_model.diffusion_model),
             recompute,
         ):
             (entry,) = conds["positive"]

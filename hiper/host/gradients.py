@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import comfy.model_management
@@ -11,7 +11,9 @@ import torch
 import torch.nn.functional as F
 import torch.utils.checkpoint
 from comfy.ldm.modules.attention import attention_pytorch
+from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from torch import Tensor, nn
+from torch._ops import OpOverload, OpOverloadPacket
 from torch.overrides import TorchFunctionMode
 
 NORMS = (F.layer_norm, F.rms_norm)
@@ -53,14 +55,21 @@ class Differentiable(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
+def differentiable_operators(network: nn.Module) -> AbstractContextManager:
+    """What a network needs around its calls; a UNet needs nothing, and is spared the cost."""
+    return nullcontext() if isinstance(network, UNetModel) else Differentiable()
+
+
 def _eager_twin(func: Any) -> Callable[..., Any] | None:
     """The differentiable function behind one of comfy_kitchen's fused operators."""
-    name = getattr(func, "_qualified_op_name", "") or getattr(func, "name", lambda: "")()
-    if not name.startswith("comfy_kitchen::"):
+    if not isinstance(func, OpOverload | OpOverloadPacket):
+        return None
+    namespace, _, name = str(func).partition(".")
+    if namespace != "comfy_kitchen":
         return None
     import comfy_kitchen.backends.eager as eager
 
-    return getattr(eager, name.removeprefix("comfy_kitchen::").split(".")[0], None)
+    return getattr(eager, name.partition(".")[0], None)
 
 
 def same_memory(tensor: Tensor) -> Tensor:
@@ -146,11 +155,11 @@ def gradient_checkpointing(model: nn.Module) -> Iterator[int]:
     blocks = repeated_blocks(model)
     with ExitStack() as undo:
         for block in blocks:
-            undo.callback(_recompute(block))
+            undo.callback(_recompute(block, model))
         yield len(blocks)
 
 
-def _recompute(block: nn.Module):
+def _recompute(block: nn.Module, network: nn.Module):
     forward = block.forward
     had_own = "forward" in block.__dict__
     written: set[int | str] | None = None
@@ -170,7 +179,7 @@ def _recompute(block: nn.Module):
         # an input that the block adds to must look to the second run as it did to the first
         args = tuple(a.clone() if place in written else a for place, a in enumerate(args))
         kwargs = {key: a.clone() if key in written else a for key, a in kwargs.items()}
-        with Differentiable():  # the second run is inside of backward, where no mode reaches
+        with differentiable_operators(network):  # the second run is in backward, out of its reach
             return forward(*args, **kwargs)
 
     def undo() -> None:
