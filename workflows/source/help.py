@@ -1,0 +1,205 @@
+"""Draw the pictures of the help pages: `python -m workflows.source.help --server ADDRESS`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from .__main__ import Server
+from .scene import DEMO, SAMPLER, SOURCE_PROMPT, TARGETS
+
+FOLDER = Path(__file__).resolve().parents[2] / "nodes" / "web" / "docs" / "images"
+WIDEST, LEAST, GAP = 900, 160, 12
+SEEDS = 4, 11  # of the learned animal, and of the other one in the picture of several
+Link = list[Any]
+
+
+class Sheet:
+    """A prompt for the server, a node at a time."""
+
+    def __init__(self) -> None:
+        self.prompt: dict[str, Any] = {}
+
+    def node(self, kind: str, **inputs: Any) -> str:
+        name = str(len(self.prompt) + 1)
+        self.prompt[name] = {"class_type": kind, "inputs": inputs}
+        return name
+
+    def text(self, text: str | Link) -> Link:
+        return [self.node("CLIPTextEncode", clip=[self.demo, 1], text=text), 0]
+
+    def values(self, values: str, name: str) -> str:
+        return self.node("HiPerGridValues", values=values, name=name)
+
+    def learn(self, tokens: int | Link) -> str:
+        settings = {"steps": 400, "learning_rate": 5e-3, "seed": 0, "batch_size": 4}
+        settings |= {"precision": "auto", "gradient_checkpointing": "auto", "preview_every": 0}
+        return self.node(
+            "HiPerLearnEmbedding",
+            model=[self.demo, 0],
+            conditioning=self.text([self.animal, 2]),
+            latent=[self.latent, 0],
+            tokens=tokens,
+            recipe="fast",
+            auto_stop=True,
+            **settings,
+        )
+
+    def compose(self, text: Link, embedding: Link, strength: float | Link) -> Link:
+        kind = "HiPerComposeConditioning"
+        wires = {"conditioning": text, "embedding": embedding}
+        return [self.node(kind, **wires, strength=strength), 0]
+
+    def sample(self, positive: Link, steps: int = DEMO.steps, **change: Any) -> tuple[Link, Link]:
+        empty = self.node("EmptyLatentImage", width=DEMO.size, height=DEMO.size, batch_size=1)
+        settings = SAMPLER | {"cfg": DEMO.guidance, "seed": 1, "denoise": 1.0}
+        given = {"model": [self.demo, 0], "positive": positive, "negative": self.text("")}
+        latent = self.node(
+            "KSampler", latent_image=[empty, 0], steps=steps, **(settings | given | change)
+        )
+        return [latent, 0], self.decode([latent, 0])
+
+    def decode(self, latent: Link) -> Link:
+        return [self.node("VAEDecode", samples=latent, vae=[self.demo, 2]), 0]
+
+    def grid(self, images: Link, cell: int = 128, **given: Any) -> str:
+        settings = {"title": "", "columns": 0, "order": "row by row", "cell": cell}
+        return self.node("HiPerPictureGrid", images=images, **(settings | given))
+
+    def scene(self) -> None:
+        """Model, source picture and one learned embedding, which most pictures begin with."""
+        self.demo = self.node("HiPerLoadDemoModel")
+        where = {"animal": "dog", "pose": "standing", "ground": "grass"}
+        self.animal = self.node("HiPerDrawDemoAnimal", **where, seed=SEEDS[0])
+        self.latent = self.node("VAEEncode", pixels=[self.animal, 0], vae=[self.demo, 2])
+
+
+def pages() -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """One prompt for all pictures, and the nodes whose pictures stand side by side in each."""
+    sheet = Sheet()
+    sheet.scene()
+    learned = sheet.learn(5)
+    tail = [learned, 0]
+    target = sheet.text("a sitting dog at night")
+    positive = sheet.compose(target, tail, 0.8)
+    latent, image = sheet.sample(positive)
+    show = {
+        name: sheet.node("PreviewImage", images=link)
+        for name, link in (("loss", [learned, 1]), ("result", image))
+    }
+    made = {"learn": [sheet.animal, show["loss"], show["result"]]}
+
+    strengths = sheet.values("0, 0.4, 0.8, 1.2", "α")
+    several = sheet.compose(target, tail, [strengths, 1])
+    named = {"column_labels": [strengths, 3], "source": [sheet.animal, 0]}
+    made["values"] = [sheet.grid(sheet.sample(several)[1], **named)]
+
+    prompts = sheet.values("\n".join(TARGETS[:3]), "")
+    pairs = sheet.node("HiPerGridPairs", rows=sheet.text([prompts, 0]), columns=[strengths, 1])
+    crossed = sheet.compose([pairs, 0], tail, [pairs, 1])
+    names = {"row_labels": [prompts, 3], "column_labels": [strengths, 3]}
+    made["compose"] = [sheet.grid(sheet.sample(crossed)[1], **names, source=[sheet.animal, 0])]
+
+    counts = sheet.values("1, 5, 10", "N")
+    taught = sheet.learn([counts, 2])
+    pairs = sheet.node("HiPerGridPairs", rows=[taught, 0], columns=sheet.text([prompts, 0]))
+    crossed = sheet.compose([pairs, 1], [pairs, 0], 0.8)
+    names = {"row_labels": [counts, 3], "column_labels": [prompts, 3]}
+    made["grid"] = [sheet.grid(sheet.sample(crossed)[1], **names, source=[sheet.animal, 0])]
+
+    saved = {"embedding": tail, "name": "help/a_dog", "if_exists": "overwrite"}
+    kept = [sheet.node("HiPerSaveEmbedding", **saved), 0]
+    reused = sheet.compose(sheet.text([prompts, 0]), kept, 0.8)
+    row = {"column_labels": [prompts, 3], "source": [sheet.animal, 0]}
+    made["load"] = [sheet.grid(sheet.sample(reused)[1], **row)]
+
+    drawn = [
+        sheet.node("HiPerDrawDemoAnimal", animal=animal, pose=pose, ground=ground, seed=seed)
+        for animal, ground, seed in (("dog", "grass", SEEDS[0]), ("cat", "snow", SEEDS[1]))
+        for pose in ("standing", "jumping")
+    ]
+    made["animals"] = drawn
+
+    view = {"timestep": 100.0, "tokens": "", "mask": "soft", "threshold": 0.5, "opacity": 0.6}
+    view |= {"labels": "", "layers": "all", "head": 0, "seed": 0, "side": "positive"}
+    wires = {"model": [sheet.demo, 0], "conditioning": positive, "latent": latent}
+    seen = {**wires, "image": image, "clip": [sheet.demo, 1]}
+    viewer = sheet.node("HiPerAttentionViewer", **seen, **view, save_animation=False)
+    made["viewer"] = [sheet.node("PreviewImage", images=[viewer, 0])]
+
+    plain = sheet.text(SOURCE_PROMPT)
+    three = {"a": plain, "b": sheet.compose(plain, tail, 0.8), "c": positive}
+    names = {"a": "source", "b": "source + tail", "c": "target + tail"}
+    asked = {f"title_{key}": names[key] for key in names} | {f"labels_{key}": "" for key in names}
+    asked |= {f"conditioning_{key}": link for key, link in three.items()}
+    asked |= {key: view[key] for key in ("timestep", "layers", "head", "seed")}
+    wires = {"model": [sheet.demo, 0], "clip": [sheet.demo, 1], "latent": [sheet.latent, 0]}
+    kind = "HiPerCompareAttention"
+    compared = sheet.node(kind, **asked, **wires, image=[sheet.animal, 0], show="words and tail")
+    made["compare"] = [sheet.node("PreviewImage", images=[compared, 0])]
+
+    wish = {"record": "positive", "tokens": "all tokens", "memory_limit": 512, "every": 4}
+    kept = {"layers": "mean of equal sizes", "head": 0, "model": [sheet.demo, 0]}
+    recorder = sheet.node("HiPerRecordAttention", **wish, **kept)
+    ended, image = sheet.sample(positive, model=[recorder, 0])
+    seen = {"maps": [recorder, 1], "latent": ended, "image": image, "clip": [sheet.demo, 1]}
+    viewer = sheet.node("HiPerAttentionViewer", **seen, **view, save_animation=False)
+    made["record"] = [sheet.node("PreviewImage", images=[viewer, 4])]
+    return sheet.prompt, made
+
+
+def needed(prompt: dict[str, Any], nodes: list[str]) -> dict[str, Any]:
+    """The part of a prompt that gives these nodes."""
+    part: dict[str, Any] = {}
+    waiting = list(nodes)
+    while waiting:
+        name = waiting.pop()
+        if name not in part:
+            part[name] = prompt[name]
+            inputs = prompt[name]["inputs"].values()
+            waiting += [link[0] for link in inputs if isinstance(link, list)]
+    return part
+
+
+def side_by_side(pictures: list[Image.Image]) -> Image.Image:
+    """On white, all as high as the highest one is when none is wider than the page allows."""
+    height = max(LEAST, *(picture.height for picture in pictures))
+    sized = [
+        picture.resize(
+            (round(picture.width * height / picture.height), height),
+            Image.Resampling.NEAREST if picture.width <= DEMO.size else Image.Resampling.LANCZOS,
+        )
+        for picture in pictures
+    ]
+    page = Image.new("RGB", (sum(p.width for p in sized) + GAP * (len(sized) - 1), height), "white")
+    x = 0
+    for picture in sized:
+        page.paste(picture, (x, 0))
+        x += picture.width + GAP
+    if page.width > WIDEST:
+        size = WIDEST, round(page.height * WIDEST / page.width)
+        page = page.resize(size, Image.Resampling.LANCZOS)
+    return page
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m workflows.source.help", description=__doc__)
+    parser.add_argument("--server", default="http://127.0.0.1:8188", help="a running ComfyUI")
+    prompt, made = pages()
+    parser.add_argument("--only", nargs="*", default=list(made), help="names of pictures")
+    arguments = parser.parse_args()
+    server = Server(arguments.server)
+    made = {name: made[name] for name in arguments.only}
+    outputs = server.run(needed(prompt, [node for nodes in made.values() for node in nodes]))
+    FOLDER.mkdir(exist_ok=True)
+    for name, nodes in made.items():
+        pictures = [server.picture(outputs[node]["images"][0]) for node in nodes]
+        side_by_side(pictures).save(FOLDER / f"{name}.png", optimize=True)
+        print(f"{name}.png", flush=True)
+
+
+if __name__ == "__main__":
+    main()
