@@ -30,8 +30,8 @@ def small(*wraps: tuple[str, dict[str, Any]], **model: Any) -> Graph:
 
 
 def learned(graph: Graph, **change: Any) -> Graph:
-    """The graph with Learn in it, and what it learned made known."""
-    given = {"gradient_checkpointing": PLAIN} | change
+    """The graph with Learn in it, and what it learned made known; step by step as published."""
+    given = {"gradient_checkpointing": PLAIN, "recipe": "paper", "auto_stop": False} | change
     return graph | {
         "learn": learn(**given),
         "digest": node("HiPerTestDigest", embedding=["learn", 0], text=["learn", 2]),

@@ -31,7 +31,7 @@ def test_a_checkpoint_makes_a_picture(server, checkpoints, name: str) -> None:
     assert outputs["digest"]["finite"] == [True]
     (saved,) = outputs["save"]["images"]
     pixels = np.asarray(Image.open(io.BytesIO(server.get_bytes("/view", **saved))))
-    assert pixels.shape == (128, 128, 3) and pixels.std() > 4
+    assert pixels.shape == (128, 128, 3) and len(np.unique(pixels)) > 3, "of one colour"
 
 
 def test_a_picture_encodes(server, checkpoints) -> None:

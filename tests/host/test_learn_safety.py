@@ -22,8 +22,8 @@ def comfy(request: pytest.FixtureRequest) -> Server:
     return request.getfixturevalue(request.param)
 
 
-def fails(how: str, call: int) -> tuple[str, dict[str, Any]]:
-    return "HiPerTestFail", {"how": how, "call": call}
+def fails(how: str, call: int, copy: int = 0) -> tuple[str, dict[str, Any]]:
+    return "HiPerTestFail", {"how": how, "call": call, "copy": copy}
 
 
 def limited(kilobytes: int) -> tuple[str, dict[str, Any]]:
@@ -166,9 +166,14 @@ def test_a_tail_that_cant_be_kept_does_not_hide_the_cancel(comfy: Server) -> Non
 
 ENDINGS = {
     "finished": (small(LORA), {}),
+    "finished fast": (small(LORA), {"recipe": "fast", "auto_stop": True}),
     "checkpointed": (small(LORA), {"gradient_checkpointing": "on"}),
     "bf16": (small(LORA), {"precision": "bf16"}),
     "cancelled": (small(LORA, fails("cancel after", 2)), {}),
+    "cancelled fast": (
+        small(LORA, fails("cancel after", 2, copy=1)),  # counts anew
+        {"recipe": "fast", "auto_stop": True},
+    ),
     "cancelled with checkpointing": (
         small(LORA, fails("cancel before", 2)),
         {"gradient_checkpointing": "on"},
@@ -180,6 +185,7 @@ ENDINGS = {
 }
 
 
+WHOLE = ("finished", "finished fast", "checkpointed", "bf16")
 EACH = [
     *(("server", ending) for ending in ENDINGS),
     *(
@@ -197,9 +203,9 @@ def test_learning_leaves_no_trace_however_it_ends(comfy: Server, ending: str) ->
     try:
         comfy.run(learned(graph, steps=4, **change))
     except PromptError:
-        assert ending not in ("finished", "checkpointed", "bf16")
+        assert ending not in WHOLE
     else:
-        assert ending in ("finished", "checkpointed", "bf16")
+        assert ending in WHOLE
     after = comfy.run(looked_at(graph, 1))
     (was,), (now) = before["state 0"]["state"], after["state 1"]["state"][0]
     assert now == was

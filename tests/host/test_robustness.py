@@ -56,6 +56,7 @@ def unharmed(server: Server) -> Iterator[None]:
     changed = {name for name, _ in tree(server.base).items() ^ files.items()}
     outside = [name for name in changed if not name.startswith(MAY_WRITE)]
     assert not outside, f"written or removed where nothing may be: {outside}"
+    assert not list(server.base.rglob("*.part")), "something half-written was left"
 
 
 @pytest.fixture
