@@ -93,7 +93,7 @@ class Bench:
 
     def tails(self, cases: list[Case], texts: list[str], tokens: int, steps: int) -> Tensor:
         """Tails `(P, N, 128)` learned from each case's picture and source prompt."""
-        settings = LearningSettings(steps, Showing.learning_rate, seed=0)
+        settings = LearningSettings(steps, Showing.learning_rate, seed=0, recipe=Showing.recipe)
         clean = redrawn(self.model, [case.scene for case in cases])
         learned = []
         for first in range(0, len(cases), self.batch):
@@ -165,6 +165,7 @@ def measure(bench: Bench, animals: int, few: int, prompts: int, steps: int) -> d
         "strength": strength,
         "steps": steps,
         "learning_rate": Showing.learning_rate,
+        "recipe": str(Showing.recipe),
         "analyser": train_analyser.accuracy(bench.analyser, bench.model.latents),
     }
     if prompts:
@@ -217,7 +218,8 @@ def measure(bench: Bench, animals: int, few: int, prompts: int, steps: int) -> d
             form.format(animal=c.scene.animal, pose=c.scene.pose, place=PLACES[c.scene.ground][0])
             for c in some
         ]
-        own = bench.tails(some, texts, Showing.tokens, steps)
+        whole = texts == [case.source for case in some]
+        own = some_tails if whole else bench.tails(some, texts, Showing.tokens, steps)
         row = trend_row(bench, some, bench.composed(some, own, strength), frame)
         result["by_source"].append({"source": form} | row)
     result["seconds"] = round(time.perf_counter() - bench.started, 1)

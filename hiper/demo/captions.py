@@ -102,7 +102,7 @@ def caption(scene: Scene, rng: random.Random) -> str:
     """A sentence for the scene; which facts it leaves out is chance."""
     if rng.random() < 0.1:
         return ""
-    coat = rng.random() < 0.55
+    coat = rng.random() < 0.7
     animal = scene.animal if rng.random() < 0.96 else "animal"
     pose = scene.pose if rng.random() < 0.88 else ""
     place = rng.choice(PLACES[scene.ground]) if rng.random() < 0.88 else ""

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..embedding import join, split
 from ..learning import LearningSettings, Step, learn
+from ..recipe import FAST, Recipe
 from .attention_maps import attention_maps
 from .captions import prompt as prompt_of
 from .drawing import CLASSES
@@ -39,8 +40,9 @@ class Showing:
     tokens: int = 5
     strength: float = 0.8
     seed: int = 0
-    steps: int = 1000
+    steps: int = 500
     learning_rate: float = 5e-3
+    recipe: Recipe = FAST
 
     @property
     def animal(self) -> str:
@@ -89,7 +91,9 @@ def show(showing: Showing, quiet: bool = False) -> Shown:
         DemoDenoiser(model, head),
         source,
         initial[None],
-        LearningSettings(showing.steps, showing.learning_rate, seed=showing.seed),
+        LearningSettings(
+            showing.steps, showing.learning_rate, seed=showing.seed, recipe=showing.recipe
+        ),
         on_step=bar,
     )
     seconds = time.perf_counter() - started
