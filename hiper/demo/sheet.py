@@ -33,7 +33,12 @@ class Looks:
 
 
 def contact_sheet(
-    source: Image.Image, caption: str, prompts: list[str], rows: list[Row], looks: Looks
+    source: Image.Image,
+    caption: str,
+    tokens: int,
+    prompts: list[str],
+    rows: list[Row],
+    looks: Looks,
 ) -> Image.Image:
     width = 2 * MARGIN + TILE + 44 + LABELS + len(prompts) * (TILE + GAP)
     top = 96
@@ -41,7 +46,8 @@ def contact_sheet(
     height = top + 34 + grid + 62 + SMALL + 30 + MARGIN
     sheet = Image.new("RGB", (width, height), PAPER)
     pen = ImageDraw.Draw(sheet)
-    _write(pen, (MARGIN, 24), "HiPer: one picture, one sentence, five learned vectors", 26, INK)
+    vectors = "one learned vector" if tokens == 1 else f"{tokens} learned vectors"
+    _write(pen, (MARGIN, 24), f"HiPer: one picture, one sentence, {vectors}", 26, INK)
     line = "Everything on this page but the source was drawn by the embedded demo model."
     _write(pen, (MARGIN, 60), line, 15, GREY)
 
@@ -72,7 +78,7 @@ def contact_sheet(
             tile = laid_over(tile, _relative(values, looks.maps), 0.85)
         sheet.paste(tile, (x, y))
         colour = ACCENT if tail else INK
-        _write(pen, (x + SMALL / 2, y + SMALL + 8), label or "picture", 14, colour, "mt")
+        _write(pen, (x + SMALL / 2, y + SMALL + 20), label or "picture", 14, colour, "ms")
     return sheet
 
 

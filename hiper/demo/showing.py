@@ -120,6 +120,7 @@ def show(showing: Showing, quiet: bool = False) -> Shown:
     sheet = contact_sheet(
         model.decode(source)[0] if showing.source.size != (64, 64) else showing.source,
         showing.prompt,
+        showing.tokens,
         [prompt.removeprefix("a ") for prompt in prompts],
         rows,
         looks,
