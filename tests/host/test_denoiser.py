@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import tiny_models
 import torch
+from tiny_families import TINY
 
 from hiper.objective import squared_error
 
@@ -15,7 +16,7 @@ def test_another_number_of_samples_gives_the_same_loss(name: str) -> None:
     """A preview takes one sample between steps of several; pooled vectors must follow."""
     from hiper.host.denoiser import frozen_denoiser
 
-    tiny = tiny_models.TINY[name]
+    tiny = TINY[name]
     clean = tiny_models.picture(tiny)
     tail = torch.randn(1, 1, 5, tiny.text.width, generator=torch.Generator().manual_seed(0))
     noise = torch.randn(3, *clean.shape[1:], generator=torch.Generator().manual_seed(1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 import torch
 from family_checks import (
@@ -13,7 +15,7 @@ from family_checks import (
     why_not_viewed,
 )
 from tiny_families import TINY
-from tiny_models import build, picture, prompt
+from tiny_models import build, is_known, picture, prompt
 
 from hiper.conditioning import compose, tail_marks
 from hiper.embedding import EmbeddingDetails, HiperEmbedding
@@ -44,13 +46,25 @@ def test_a_family(name: str) -> None:
     assert row.family and name.startswith(row.family)
     assert row.learns and row.composes and row.samples and row.latents_equal
     assert row.gradient_error < 1e-4
-    assert row.views or (name in UNSEEN and "can't be shown" in row.why), row.why
+    if name == "Cosmos Predict 2" and not cosmos_takes_patches():
+        assert "No cross-attention to the prompt was seen" in row.why
+    else:
+        assert row.views or (name in UNSEEN and "can't be shown" in row.why), row.why
+
+
+def cosmos_takes_patches() -> bool:
+    """An older ComfyUI lets no node mark which of Cosmos' attention is to the prompt."""
+    import comfy.ldm.cosmos.predict2
+
+    return "attn2_patch" in inspect.getsource(comfy.ldm.cosmos.predict2)
 
 
 def test_a_tail_of_one_family_is_refused_by_every_other() -> None:
     import comfy.supported_models
 
-    for learned_on, tiny in TINY.items():
+    known = {name: tiny for name, tiny in TINY.items() if is_known(tiny)}
+    assert len(known) > 15
+    for learned_on, tiny in known.items():
         classes = [kind.__name__ for kind in getattr(comfy.supported_models, tiny.kind).__mro__]
         embedding = HiperEmbedding(
             torch.zeros(1, 1, TOKENS, tiny.text.width),
@@ -58,7 +72,7 @@ def test_a_tail_of_one_family_is_refused_by_every_other() -> None:
                 architecture=tiny.kind, family=family_of_model(classes, tiny.text.width).name
             ),
         )
-        for other, target in TINY.items():
+        for other, target in known.items():
             if other == learned_on or frozenset((other, learned_on)) in SAME_TEXT:
                 continue
             with pytest.raises(ValueError, match=r"learned on \w+ \(width.*encoded for.*load a"):
@@ -83,6 +97,8 @@ def test_a_model_that_nothing_can_be_learned_on_is_refused(name: str, sentence: 
 def test_the_columns_looked_at_are_the_texts(name: str) -> None:
     """Another picture changes no key of the text in the first layer, another tail only its own."""
     tiny = TINY[name]
+    if name == "Cosmos Predict 2" and not cosmos_takes_patches():
+        pytest.skip("this ComfyUI lets no node see which of Cosmos' attention is to the prompt")
     target = prompt(tiny)
     tails = [
         HiperEmbedding(

@@ -51,8 +51,10 @@ def quantised(tiny: Tiny, name: str):
 @pytest.mark.parametrize("family", ["Flux", "Z-Image", "Qwen-Image"])
 def test_learning_through_quantised_layers(family: str, name: str) -> None:
     """The tail is nearly the unquantised model's own, and the weights stay as they were."""
-    from comfy.quant_ops import QuantizedTensor
+    from comfy.quant_ops import QUANT_ALGOS, QuantizedTensor
 
+    if name not in QUANT_ALGOS:
+        pytest.skip(f"this ComfyUI has no {name} yet")
     tiny = TINY[family]
     with torch.inference_mode():
         model = quantised(tiny, name)

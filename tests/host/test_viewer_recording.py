@@ -157,9 +157,11 @@ def test_timestep_ranges_leave_their_steps_out(model) -> None:
 @pytest.mark.parametrize("order", ["before", "after"])
 def test_an_attention_backend_node_wired_before_or_after(model, order: str) -> None:
     """It overwrites the attention function; both it and the recording stay in force."""
-    from comfy_extras.nodes_model_advanced import ModelAttentionBackend
+    import comfy_extras.nodes_model_advanced as advanced
 
-    choose = ModelAttentionBackend().patch
+    if not hasattr(advanced, "ModelAttentionBackend"):
+        pytest.skip("this ComfyUI has no node that chooses the attention's backend yet")
+    choose = advanced.ModelAttentionBackend().patch
     plain = sample(choose(model, "pytorch attention")[0], text(), text(77, 2), picture())
     if order == "before":
         recording, looked_at = recorded(choose(model, "pytorch attention")[0])
