@@ -69,7 +69,8 @@ def unseen(count: int, seed: int) -> list[Case]:
 class Bench:
     """The model, what judges it, and how far along it all is."""
 
-    def __init__(self, batch: int) -> None:
+    def __init__(self, batch: int, bf16: bool = True) -> None:
+        self.bf16 = bf16
         self.model: DemoModel = load()
         self.analyser = analysing.load()
         self.batch = batch
@@ -78,6 +79,10 @@ class Bench:
     def say(self, what: str) -> None:
         print(f"[{time.perf_counter() - self.started:6.0f} s] {what}", file=sys.stderr, flush=True)
 
+    def precision(self) -> torch.autocast:
+        """The model computes in bfloat16, as it was trained; tails, Adam and judging in fp32."""
+        return torch.autocast("cpu", torch.bfloat16, enabled=self.bf16)
+
     def noise(self, count: int, seed: int) -> Tensor:
         generator = torch.Generator().manual_seed(seed)
         return torch.randn(count, 12, 16, 16, generator=generator)
@@ -85,7 +90,8 @@ class Bench:
     def sampled(self, context: Tensor, seed: int) -> Tensor:
         noise = self.noise(len(context), seed)
         parts = zip(context.split(self.batch), noise.split(self.batch), strict=True)
-        return torch.cat([sample(self.model, some, its) for some, its in parts])
+        with self.precision():
+            return torch.cat([sample(self.model, some, its) for some, its in parts]).float()
 
     def encoded(self, texts: list[str]) -> Tensor:
         with torch.no_grad():
@@ -98,7 +104,8 @@ class Bench:
         learned = []
         for first in range(0, len(cases), self.batch):
             part = slice(first, first + self.batch)
-            learned.append(learn_many(self.model, clean[part], texts[part], tokens, settings))
+            with self.precision():
+                learned.append(learn_many(self.model, clean[part], texts[part], tokens, settings))
             done = min(first + self.batch, len(cases))
             self.say(f"learned {done} of {len(cases)} tails, N = {tokens}")
         return torch.cat(learned)
@@ -166,6 +173,7 @@ def measure(bench: Bench, animals: int, few: int, prompts: int, steps: int) -> d
         "steps": steps,
         "learning_rate": Showing.learning_rate,
         "recipe": str(Showing.recipe),
+        "precision": "bfloat16" if bench.bf16 else "float32",
         "analyser": train_analyser.accuracy(bench.analyser, bench.model.latents),
     }
     if prompts:
@@ -241,9 +249,12 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=1000)
     parser.add_argument("--steps", type=int, default=Showing.steps)
     parser.add_argument("--batch", type=int, default=25)
+    parser.add_argument("--fp32", action="store_true", help="compute in float32, twice as slow")
     given = parser.parse_args()
     few = min(given.trend_animals, given.animals)
-    result = measure(Bench(given.batch), given.animals, few, given.prompts, given.steps)
+    result = measure(
+        Bench(given.batch, not given.fp32), given.animals, few, given.prompts, given.steps
+    )
     if given.json:
         print(json.dumps(result, indent=1, ensure_ascii=False))
         return

@@ -75,10 +75,12 @@ class Quality:
                     run.tails.setdefault(done, []).append(tails.clone())
 
             initial = split(self.bench.encoded(texts), Showing.tokens)[1]
-            first = fixed_losses(self.bench.model, self.clean, texts, initial, StopRule.pairs)
+            with self.bench.precision():
+                first = fixed_losses(self.bench.model, self.clean, texts, initial, StopRule.pairs)
             run.losses.setdefault(0, []).append(first)
             own = replace(settings, seed=seed)
-            learn_many(self.bench.model, self.clean, texts, Showing.tokens, own, watch)
+            with self.bench.precision():
+                learn_many(self.bench.model, self.clean, texts, Showing.tokens, own, watch)
             self.bench.say(f"seed {seed}: {settings.steps} steps at {settings.learning_rate:g}")
         return run
 

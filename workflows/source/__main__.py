@@ -45,7 +45,8 @@ class Server:
             if number in history:
                 status = history[number]["status"]
                 if status["status_str"] != "success":
-                    raise RuntimeError(f"The run failed: {status['messages'][-1]}")
+                    _, failed = status["messages"][-1]
+                    raise RuntimeError(f"The run failed: {failed.get('exception_message', failed)}")
                 return history[number]["outputs"]
             time.sleep(1)
         raise TimeoutError(f"The run took longer than {WAIT} seconds.")

@@ -37,7 +37,7 @@ def first_graph(graph: Graph, stage: Stage) -> None:
         height=170,
     )
     graph.group("3 · Put it behind another prompt")
-    target = scene.prompt("a sitting dog at night", "Target prompt: what it shall do")
+    target = scene.prompt("a sleeping dog on the beach", "Target prompt: what it shall do")
     negative = scene.prompt("", "Negative prompt")
     positive = scene.compose(target, saved["embedding"])
     graph.note(
@@ -103,7 +103,7 @@ def many_prompts(graph: Graph, stage: Stage) -> None:
     graph.group("4 · Sample and compare")
     image = scene.sample(positive, negative)
     graph.column()
-    scene.grid(image, column_labels=prompts["labels"], columns=3)
+    scene.grid(image, column_labels=prompts["labels"])
 
 
 def attention(graph: Graph, stage: Stage) -> None:
@@ -120,16 +120,15 @@ def attention(graph: Graph, stage: Stage) -> None:
     composed = scene.compose(target, learned["embedding"])
     graph.note(
         "**Figure 3.** (a) the source prompt, (b) the source prompt with the learned tail, (c) the "
-        "target prompt with the tail. Look for where the tokens `hiper 1` … `hiper 5` light up: on "
-        "the subject, not on the ground.",
+        "target prompt with the tail. Look where the tokens `hiper 1` … `hiper 5` light up, on the "
+        "subject or beside it; a single head often says more than the mean of all.",
         height=160,
     )
     graph.group("4 · Where each token looks")
-    graph.node(
+    compared = graph.node(
         "HiPerCompareAttention",
         wide=520,
         preview=420,
-        shown=True,
         model=scene.model,
         latent=scene.latent,
         clip=scene.clip,
@@ -139,6 +138,7 @@ def attention(graph: Graph, stage: Stage) -> None:
         conditioning_c=composed,
     )
     graph.column()
+    graph.node("PreviewImage", "Figure 3", preview=420, shown=True, images=compared["comparison"])
     image = scene.sample(composed, negative)
     graph.node("PreviewImage", "Result of (c)", preview=300, images=image)
 
