@@ -26,7 +26,6 @@ SHAPE = {
     "legacy": False,
     "adm_in_channels": None,
     "use_temporal_attention": False,
-    "dtype": torch.float32,
 }
 
 
@@ -48,21 +47,24 @@ def find_comfyui() -> None:
     sys.argv = given
 
 
-def full_size_unet():
-    """The model as a loader gives it: made, like any checkpoint, in inference mode."""
-    import comfy.model_base
+def unet(family: str, shape: dict, dtype: torch.dtype):
+    """A model of this shape as a loader gives it: made, like any checkpoint, in inference mode."""
     import comfy.model_management
     import comfy.model_patcher
     import comfy.supported_models
 
     with torch.inference_mode():
-        family = comfy.supported_models.SD15(SHAPE)
-        family.set_inference_dtype(torch.float32, None)
-        model = comfy.model_base.BaseModel(family, device=torch.device("cpu"))
+        config = getattr(comfy.supported_models, family)(shape | {"dtype": dtype})
+        config.set_inference_dtype(dtype, None)
+        model = config.get_model({}, device=torch.device("cpu"))
         for parameter in model.parameters():
             parameter.normal_(std=0.02)
     device = comfy.model_management.get_torch_device()
     return comfy.model_patcher.ModelPatcher(model, device, torch.device("cpu"))
+
+
+def full_size_unet():
+    return unet("SD15", SHAPE, torch.float32)
 
 
 def prompt() -> list:

@@ -14,13 +14,14 @@ from pathlib import Path
 
 sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # before an installed copy
 
+import fit
 import steps
 from method import Bench, table
 from quality import measure as measure_quality
 
 from hiper.stopping import StopRule
 
-PARTS = ("time", "memory", "quality")
+PARTS = ("time", "memory", "fit", "quality")
 
 
 def main() -> None:
@@ -40,6 +41,8 @@ def main() -> None:
         result |= steps.times(given.size, given.rounds, given.count)
     if "memory" in given.only:
         result |= steps.memory(given.memory_size)
+    if "fit" in given.only:
+        result["fit"] = fit.estimate()
     if "quality" in given.only:
         rule = replace(StopRule(), every=given.every)
         result |= measure_quality(Bench(given.animals), given.animals, given.seeds, rule)
@@ -47,8 +50,9 @@ def main() -> None:
         print(json.dumps(result, indent=1, ensure_ascii=False))
         return
     flat = {key: value for key, value in result.items() if not isinstance(value, list | dict)}
-    print(table([flat]))
-    for name in ("paper", "auto", "by_evaluations"):
+    if flat:
+        print(table([flat]))
+    for name in ("fit", "paper", "auto", "by_evaluations"):
         if name in result:
             rows = result[name] if isinstance(result[name], list) else [result[name]]
             print(f"\n## {name.replace('_', ' ')}\n\n{table(rows)}")

@@ -1,0 +1,72 @@
+"""Does learning at the defaults fit 8 GB with SD1.5 at 512², and 12 GB with SDXL at 1024²?
+
+An estimate from measured bytes: what autograd keeps of one bf16 step on the full-size UNet with
+random weights at 32×32 latents, scaled by the number of pixels, plus the weights; with checkpointing the largest block, computed
+again on the way back, comes on top. No card was used.
+Run through `benchmarks/learning.py --only fit`.
+"""
+
+from __future__ import annotations
+
+import full_size
+import torch
+
+GIB = 2**30
+SMALL = 32  # latent's side measured
+# the text encoders are unloaded by then where they don't fit; what CUDA itself takes is room here
+ROOM = 1.0 * GIB
+SDXL = full_size.SHAPE | {
+    "num_res_blocks": [2, 2, 2],
+    "channel_mult": (1, 2, 4),
+    "transformer_depth": [0, 0, 2, 2, 10, 10],
+    "transformer_depth_output": [0, 0, 0, 2, 2, 2, 10, 10, 10],
+    "transformer_depth_middle": 10,
+    "context_dim": 2048,
+    "num_heads": -1,
+    "num_head_channels": 64,
+    "use_linear_in_transformer": True,
+    "adm_in_channels": 2816,
+    "num_classes": "sequential",
+}
+CASES = (
+    ("SD1.5 at 512²", "SD15", full_size.SHAPE, 64, 8),
+    ("SDXL at 1024²", "SDXL", SDXL, 128, 12),
+)
+
+
+def kept(model, checkpointing: bool, width: int) -> int:
+    """Bytes that one step keeps for its gradient beside the weights."""
+    from hiper.host.denoiser import frozen_denoiser
+    from hiper.host.memory import activation_bytes
+
+    prompt = [[torch.randn(1, 77, width), {"pooled_output": torch.randn(1, 1280)}]]
+    clean = full_size.latent(SMALL)
+    tail = torch.zeros(1, 1, 5, width)
+    with frozen_denoiser(model, prompt, clean.shape, "replace", "auto", checkpointing) as denoiser:
+        return activation_bytes(denoiser, clean, tail)
+
+
+def estimate() -> list[dict]:
+    """One row a case: GiB of weights and activations in 16 bits, and what fits."""
+    full_size.find_comfyui()
+    rows = []
+    for name, family, shape, side, card in CASES:
+        model = full_size.unet(family, shape, torch.bfloat16)
+        weights = sum(p.numel() * p.element_size() for p in model.model.parameters())
+        scale = (side / SMALL) ** 2
+        plain, checkpointed = (
+            kept(model, on, shape["context_dim"]) * scale for on in (False, True)
+        )
+        rows.append(
+            {
+                "case": name,
+                "card_gib": card,
+                "weights_gib": round(weights / GIB, 2),
+                "activations_gib": round(plain / GIB, 2),
+                "checkpointed_gib": round(checkpointed / GIB, 2),
+                "fits": weights + plain + ROOM < card * GIB,
+                "fits_checkpointed": weights + checkpointed + ROOM < card * GIB,
+            }
+        )
+        del model
+    return rows
