@@ -1,8 +1,8 @@
 """Does learning at the defaults fit 8 GB with SD1.5 at 512², and 12 GB with SDXL at 1024²?
 
 An estimate from measured bytes: what autograd keeps of one bf16 step on the full-size UNet with
-random weights at 32×32 latents, scaled by the number of pixels, plus the weights; with checkpointing the largest block, computed
-again on the way back, comes on top. No card was used.
+random weights at 32×32 latents, scaled by the number of pixels, plus the weights; no card was used.
+With checkpointing the largest block, computed again on the way back, comes on top.
 Run through `benchmarks/learning.py --only fit`.
 """
 
