@@ -14,6 +14,7 @@ from pathlib import Path
 
 sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # before an installed copy
 
+import candidates
 import fit
 import steps
 from method import Bench, table
@@ -21,7 +22,7 @@ from quality import measure as measure_quality
 
 from hiper.stopping import StopRule
 
-PARTS = ("time", "memory", "fit", "quality")
+PARTS = ("time", "memory", "fit", "candidates", "quality")
 
 
 def main() -> None:
@@ -43,6 +44,8 @@ def main() -> None:
         result |= steps.memory(given.memory_size)
     if "fit" in given.only:
         result["fit"] = fit.estimate()
+    if "candidates" in given.only:
+        result["candidates"] = candidates.compare(Bench(given.animals), given.animals)
     if "quality" in given.only:
         rule = replace(StopRule(), every=given.every)
         result |= measure_quality(Bench(given.animals), given.animals, given.seeds, rule)
@@ -52,7 +55,7 @@ def main() -> None:
     flat = {key: value for key, value in result.items() if not isinstance(value, list | dict)}
     if flat:
         print(table([flat]))
-    for name in ("fit", "paper", "auto", "by_evaluations"):
+    for name in ("fit", "candidates", "paper", "auto", "by_evaluations"):
         if name in result:
             rows = result[name] if isinstance(result[name], list) else [result[name]]
             print(f"\n## {name.replace('_', ' ')}\n\n{table(rows)}")

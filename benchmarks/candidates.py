@@ -1,0 +1,36 @@
+"""Each way of learning faster tried alone, on the animals that recipes are chosen on.
+
+Run through `benchmarks/learning.py --only candidates`.
+"""
+
+from __future__ import annotations
+
+from method import Bench
+from quality import Quality
+
+from hiper.learning import LearningSettings
+from hiper.recipe import FAST, PAPER, Recipe
+
+STEPS = 150
+CANDIDATES = {
+    "the paper's": PAPER,
+    "spread timesteps": Recipe(spread=True),
+    "antithetic noise": Recipe(antithetic=True),
+    "averaged tails": Recipe(average=0.98),
+    "4 × the rate": Recipe(rate=4.0),
+    "10 × the rate": Recipe(rate=10.0),
+    "10 × the rate, averaged": Recipe(rate=10.0, average=0.98),
+    "10 × the rate, averaged, spread (fast)": FAST,
+    "fast, antithetic": Recipe(spread=True, antithetic=True, average=0.98, rate=10.0),
+    "20 × the rate, averaged, spread": Recipe(spread=True, average=0.98, rate=20.0),
+}
+
+
+def compare(bench: Bench, animals: int) -> list[dict]:
+    """What each gives after so many steps of one sample, over animals of another stream."""
+    quality = Quality(bench, animals, seeds=1, animals_seed=1)
+    rows = []
+    for name, recipe in CANDIDATES.items():
+        run = quality.learn(LearningSettings(STEPS, 5e-3, recipe=recipe), (STEPS,), 10**9)
+        rows.append({"recipe": name, "steps": STEPS} | quality.judge(run.at[STEPS]))
+    return rows
