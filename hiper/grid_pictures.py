@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from PIL import Image, ImageDraw
@@ -18,7 +18,8 @@ LABEL_LINES = 3
 
 @dataclass(frozen=True)
 class Labels:
-    """What is written around a grid; rows and columns may stay without."""
+    """What is written around a grid; rows and columns may stay without. As many column labels as
+    there are pictures are captions, one above each."""
 
     title: str = ""
     rows: tuple[str, ...] = ()
@@ -61,6 +62,8 @@ def shape_of(
         else:
             columns = min(range(1, count + 1), key=lambda n: (abs(n - count / n), -n))
     rows = -(-count // columns)
+    if len(labels.columns) == count and not by_column:  # captions
+        labels = replace(labels, columns=())
     for name, there, wanted in (
         ("column", len(labels.columns), columns),
         ("row", len(labels.rows), rows),
@@ -121,17 +124,19 @@ class _Page:
         self.above = [wrapped(text, self.text, self.width) for text in labels.columns]
         self.beside = [wrapped(text, self.text, round(self.width * 0.8)) for text in labels.rows]
         lines = max((len(text) for text in self.above), default=0)
+        self.captioned = len(self.above) not in (0, self.columns)
+        self.caption = lines * self.line + self.gap if self.captioned else 0
         if source is not None and labels.source:
             lines = max(lines, 1)
         self.top = self.margin + self.title_height
-        self.top += lines * self.line + self.gap if lines else 0
+        self.top += lines * self.line + self.gap if lines and not self.captioned else 0
         self.source_width = self.width + 6 * self.gap if source is not None else 0
         widest = max(
             (measured(line, self.text) for text in self.beside for line in text), default=0
         )
         self.left = self.margin + self.source_width + (widest + 2 * self.gap if widest else 0)
         right = self.left + self.columns * (self.width + self.gap) - self.gap + self.margin
-        bottom = self.top + self.rows * (self.height + self.gap) - self.gap + self.margin
+        bottom = self._row(self.rows - 1) + self.height + self.margin
         self.size = right, bottom
         if max(self.size) > LARGEST_SIDE:
             raise ValueError(
@@ -145,9 +150,10 @@ class _Page:
         if self.labels.title:
             text, font = lettering(self.labels.title, round(self.text * 1.4))
             draw.text((self.margin, self.margin), text, INK, font, anchor="lt")
-        for column, lines in enumerate(self.above):
+        for place, lines in enumerate(self.above):
+            row, column = divmod(place, self.columns)
             x = self.left + column * (self.width + self.gap) + self.width // 2
-            self._lines(draw, lines, x, self.top - self.gap - len(lines) * self.line, "ma")
+            self._lines(draw, lines, x, self._row(row) - self.gap - len(lines) * self.line, "ma")
         for row, lines in enumerate(self.beside):
             y = self._row(row) + (self.height - len(lines) * self.line) // 2
             self._lines(draw, lines, self.left - 2 * self.gap, y, "ra")
@@ -159,7 +165,7 @@ class _Page:
         return page
 
     def _row(self, row: int) -> int:
-        return self.top + row * (self.height + self.gap)
+        return self.top + self.caption + row * (self.height + self.gap + self.caption)
 
     def _draw_source(self, page: Image.Image, draw: ImageDraw.ImageDraw) -> None:
         """The source in the middle of the rows' height, a hairline between it and the grid."""

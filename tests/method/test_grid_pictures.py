@@ -124,3 +124,16 @@ def test_long_labels_wrap_and_end_in_an_ellipsis():
 def test_letters_outside_the_built_in_font_are_drawn_or_spelled():
     text, font = lettering("α = 0.8", 16)
     assert text == "alpha = 0.8" or (text == "α = 0.8" and covers(font, text))
+
+
+def test_a_label_for_every_picture_is_a_caption() -> None:
+    pictures = [Image.new("RGB", (32, 32), "#3060a0") for _ in range(5)]
+    labels = Labels(columns=("one", "two", "three", "four", "five"))
+    shape = shape_of(5, labels, [1] * 5, columns=3)
+    assert shape == (2, 3)
+    page = picture_grid(pictures, shape, labels, cell=64)
+    plain = picture_grid(pictures, shape, Labels(), cell=64)
+    assert page.width == plain.width and page.height > plain.height + 20
+    # ink above the second row's pictures, between them and the first row
+    second = page.crop((0, page.height // 2 - 4, page.width, page.height - 64 - 6))
+    assert min(second.convert("L").getextrema()) < 90
