@@ -103,7 +103,7 @@ def many_prompts(graph: Graph, stage: Stage) -> None:
     graph.group("4 · Sample and compare")
     image = scene.sample(positive, negative)
     graph.column()
-    scene.grid(image, column_labels=prompts["labels"])
+    scene.grid(image, column_labels=prompts["labels"], columns=3)
 
 
 def attention(graph: Graph, stage: Stage) -> None:
