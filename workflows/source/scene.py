@@ -27,10 +27,12 @@ class Stage:
     size: int
     steps: int
     guidance: float
+    recipe: str
+    auto_stop: bool
 
 
-DEMO = Stage("demo", 64, steps=25, guidance=3.0)
-SD15 = Stage("sd15", 512, steps=50, guidance=7.5)  # the paper's
+DEMO = Stage("demo", 64, steps=25, guidance=3.0, recipe="fast", auto_stop=True)
+SD15 = Stage("sd15", 512, steps=50, guidance=7.5, recipe="paper", auto_stop=False)  # the paper's
 SAMPLER = {"sampler_name": "ddim", "scheduler": "normal"}
 SOURCE_PROMPT = "a standing dog on grass"
 TARGETS = (
@@ -81,6 +83,8 @@ class Scene:
             model=self.model,
             conditioning=conditioning,
             latent=self.latent,
+            recipe=self.stage.recipe,
+            auto_stop=self.stage.auto_stop,
             **settings,
         )
 
