@@ -31,6 +31,7 @@ def embedding(number: int) -> HiperEmbedding:
 
 
 def keep_saving(path: Path, first: int, started) -> None:
+    torch.set_num_threads(1)  # the threads of the process it was forked from are not in this one
     for number in count(first):
         write(embedding(number), path, overwrite=True)
         started.set()
