@@ -17,24 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # before any copy that pip has installed
 sys.path[1:1] = [str(ROOT / "tests" / "host"), str(ROOT / "tests"), str(ROOT)]
 
-import comfyui  # noqa: E402
-
-
-def start_comfyui() -> None:
-    """ComfyUI's modules in this process, on the CPU, as the tests have them."""
-    root = comfyui.find()
-    if root is None:
-        sys.exit(f"There is {comfyui.why_not()}.")
-    sys.path.insert(0, str(root))  # its `nodes` stands before the pack's
-    arguments, sys.argv = sys.argv, ["main.py", "--cpu"]
-    try:
-        import comfy.options
-
-        comfy.options.enable_args_parsing()
-        import comfy.cli_args  # it reads the arguments once
-    finally:
-        sys.argv = arguments
-    logging.disable(logging.WARNING)
+from full_size import find_comfyui  # noqa: E402
 
 
 def measure(wanted: list[str]) -> list[dict]:
@@ -67,7 +50,8 @@ def main() -> None:
     parser.add_argument("families", nargs="*", help="only these, by name")
     parser.add_argument("--json", action="store_true", help="JSON instead of a table")
     given = parser.parse_args()
-    start_comfyui()
+    find_comfyui()
+    logging.disable(logging.WARNING)
     rows = measure(given.families)
     print(json.dumps(rows, indent=1, ensure_ascii=False) if given.json else table(rows))
 

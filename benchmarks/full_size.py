@@ -39,12 +39,13 @@ def find_comfyui() -> None:
         raise SystemExit(f"This benchmark needs ComfyUI: {reason}")
     sys.path.insert(0, str(comfyui.find()))
     given, sys.argv = sys.argv, ["main.py", "--cpu"]
-    import comfy.options
+    try:
+        import comfy.options
 
-    comfy.options.enable_args_parsing()
-    import comfy.model_management
-
-    sys.argv = given
+        comfy.options.enable_args_parsing()
+        import comfy.cli_args  # it reads the arguments once
+    finally:
+        sys.argv = given
 
 
 def unet(family: str, shape: dict, dtype: torch.dtype):

@@ -44,6 +44,20 @@ class Learned:
     losses: Tensor
     looks: tuple[Look, ...] = ()
 
+    @property
+    def first_loss(self) -> float:
+        """The mean over the first tenth of the steps."""
+        return float(self.losses[: self._tenth].mean())
+
+    @property
+    def last_loss(self) -> float:
+        """The mean over the last tenth of the steps."""
+        return float(self.losses[-self._tenth :].mean())
+
+    @property
+    def _tenth(self) -> int:
+        return max(1, len(self.losses) // 10)
+
 
 class LossNotFiniteError(RuntimeError):
     """The loss is NaN or infinite; `learned` holds the last good tail, or None at the first."""

@@ -78,6 +78,17 @@ def host(base: Path) -> ModuleType:
     return nodes
 
 
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """On matrices this small a second thread only waits, and on a busy machine for long."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def checkpoints(host: ModuleType, base: Path) -> dict[str, str]:
     """Names that CheckpointLoaderSimple lists: sd1, sd2 (v-prediction) and sdxl shapes."""

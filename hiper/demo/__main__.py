@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from .captions import nameless_coat, prompt, random_scene
-from .drawing import Scene, draw
+from .drawing import draw
 from .measures import measured
 from .showing import Showing, show
 
@@ -38,17 +38,14 @@ def check_out(out: Path) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
 
 
-def scene_words(scene: Scene) -> tuple[str, str, str]:
-    """All that a prompt can say of a drawn animal: its coat has no name."""
-    return scene.animal, scene.pose, scene.ground
-
-
 def main() -> None:
     given = arguments()
     started = time.perf_counter()
     rng = random.Random(f"demo animal {given.seed}")
     scene = random_scene(rng, nameless_coat(rng))
-    said = "a picture of an animal" if given.image else prompt(*scene_words(scene))
+    said = (
+        "a picture of an animal" if given.image else prompt(scene.animal, scene.pose, scene.ground)
+    )
     try:
         check_out(given.out)
         source = Image.open(given.image).convert("RGB") if given.image else draw(scene)
@@ -64,15 +61,18 @@ def main() -> None:
     except (OSError, UnidentifiedImageError, ValueError) as error:
         sys.exit(f"hiper.demo: {error}")
     shown.sheet.save(given.out)
+    if not given.json:
+        print(given.out)
+        return
     facts = {
         **asdict(measured(showing, shown, None if given.image else scene)),
-        "loss_first": round(shown.first_loss, 4),
-        "loss_last": round(shown.last_loss, 4),
+        "loss_first": round(shown.learned.first_loss, 4),
+        "loss_last": round(shown.learned.last_loss, 4),
         "seconds_learning": round(shown.seconds_learning, 2),
         "seconds": round(time.perf_counter() - started, 2),
         "out": str(given.out),
     }
-    print(json.dumps(facts) if given.json else given.out)
+    print(json.dumps(facts))
 
 
 if __name__ == "__main__":

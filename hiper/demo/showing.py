@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..embedding import join, split
-from ..learning import LearningSettings, Step, learn
+from ..learning import Learned, LearningSettings, Step, learn
 from ..recipe import FAST, Recipe
 from .attention_maps import attention_maps
 from .captions import prompt as prompt_of
@@ -67,16 +67,8 @@ class Shown:
 
     sheet: Image.Image
     latents: dict[float, Tensor]
-    losses: Tensor
+    learned: Learned
     seconds_learning: float
-
-    @property
-    def first_loss(self) -> float:
-        return float(self.losses[: max(1, len(self.losses) // 10)].mean())
-
-    @property
-    def last_loss(self) -> float:
-        return float(self.losses[-max(1, len(self.losses) // 10) :].mean())
 
 
 def show(showing: Showing, quiet: bool = False) -> Shown:
@@ -109,7 +101,7 @@ def show(showing: Showing, quiet: bool = False) -> Shown:
     bar = None if quiet else _bar("sampling", len(contexts) * STEPS)
     latents = {}
     for number, (strength, context) in enumerate(contexts.items()):
-        report = None if bar is None else (lambda step, n=number: bar(_at(n * STEPS + step)))
+        report = None if bar is None else (lambda step, n=number: bar(_Mark(n * STEPS + step)))
         latents[strength] = sample(model, context, noise, STEPS, GUIDANCE, report)
 
     rows = [
@@ -125,7 +117,7 @@ def show(showing: Showing, quiet: bool = False) -> Shown:
         rows,
         looks,
     )
-    return Shown(sheet, latents, learned.losses, seconds)
+    return Shown(sheet, latents, learned, seconds)
 
 
 def _looks(
@@ -155,10 +147,6 @@ def _looks(
 class _Mark:
     index: int
     loss: Tensor | None = None
-
-
-def _at(index: int) -> _Mark:
-    return _Mark(index)
 
 
 def _bar(name: str, steps: int):

@@ -191,7 +191,6 @@ class _Work:
         return f"The tail so far is kept as models/hiper/{UNFINISHED} (until the next such stop)."
 
     def embedding(self, learned: Learned) -> HiperEmbedding:
-        losses = learned.losses
         return HiperEmbedding(
             learned.tail,
             EmbeddingDetails(
@@ -199,7 +198,7 @@ class _Work:
                 family=self.family,
                 placement=self.placement,
                 source_prompt=self.host.source_prompt,
-                steps=len(losses),
+                steps=len(learned.losses),
                 seed=self.settings.seed,
                 learning_rate=self.settings.learning_rate,
                 recipe=self.host.recipe,
@@ -207,7 +206,7 @@ class _Work:
                 references=len(self.latent),
                 width=self.width,
                 height=self.height,
-                first_loss=float(losses[: max(1, len(losses) // 10)].mean()),
-                last_loss=float(losses[-max(1, len(losses) // 10) :].mean()),
+                first_loss=learned.first_loss,
+                last_loss=learned.last_loss,
             ),
         )

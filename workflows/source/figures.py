@@ -48,14 +48,7 @@ def first_graph(graph: Graph, stage: Stage) -> None:
     graph.group("4 · Sample")
     image = scene.sample(positive, negative)
     graph.column()
-    graph.node(
-        "SaveImage",
-        "Result",
-        preview=380,
-        shown=True,
-        images=image,
-        filename_prefix="hiper/first",
-    )
+    scene.result(image, "hiper/first")
 
 
 def load_and_compose(graph: Graph, stage: Stage) -> None:
@@ -74,27 +67,18 @@ def load_and_compose(graph: Graph, stage: Stage) -> None:
     graph.group("3 · Sample")
     image = scene.sample(positive, negative)
     graph.column()
-    graph.node(
-        "SaveImage",
-        "Result",
-        preview=380,
-        shown=True,
-        images=image,
-        filename_prefix="hiper/loaded",
-    )
+    scene.result(image, "hiper/loaded")
 
 
 def many_prompts(graph: Graph, stage: Stage) -> None:
     """Figures 1 and 5: one subject, several prompts."""
     scene = Scene(graph, stage)
-    scene.picture()
-    graph.group("2 · Learn once")
-    learned = scene.learn(scene.prompt(SOURCE_PROMPT, "Source prompt"))
+    embedding = scene.learned_once()
     graph.group("3 · Several prompts")
     prompts = scene.targets(6)
     target = scene.prompt(prompts["text"], "Each prompt")
     negative = scene.prompt("", "Negative prompt")
-    positive = scene.compose(target, learned["embedding"])
+    positive = scene.compose(target, embedding)
     graph.note(
         "**Figures 1 and 5.** The values run one by one through the nodes behind them. Look for "
         "the same coat in every picture, and for the pose and the place of each prompt.",
@@ -182,7 +166,13 @@ def source_texts(graph: Graph, stage: Stage) -> None:
 
 def without_tail(graph: Graph, stage: Stage) -> None:
     """Figure 10: the same noise with and without the tail."""
-    scene, prompts, target, composed, negative = _with_and_without(graph, stage)
+    scene = Scene(graph, stage)
+    embedding = scene.learned_once()
+    graph.group("3 · Several prompts")
+    prompts = scene.targets(4)
+    target = scene.prompt(prompts["text"], "Each prompt")
+    negative = scene.prompt("", "Negative prompt")
+    composed = scene.compose(target, embedding)
     graph.note(
         "**Figure 10.** The upper row has the prompt alone, the lower row the same prompt and the "
         "same noise with the tail. Only the lower row keeps the subject.",
@@ -199,13 +189,11 @@ def without_tail(graph: Graph, stage: Stage) -> None:
 def seeds(graph: Graph, stage: Stage) -> None:
     """Figure 12: ten seeds."""
     scene = Scene(graph, stage)
-    scene.picture()
-    graph.group("2 · Learn once")
-    learned = scene.learn(scene.prompt(SOURCE_PROMPT, "Source prompt"))
+    embedding = scene.learned_once()
     graph.group("3 · One prompt")
     target = scene.prompt("a sitting dog at night", "Target prompt")
     negative = scene.prompt("", "Negative prompt")
-    composed = scene.compose(target, learned["embedding"])
+    composed = scene.compose(target, embedding)
     numbers = graph.node(
         "HiPerGridValues", "Seeds", values="1, 2, 3, 4, 5, 6, 7, 8, 9, 10", name="seed"
     )
@@ -225,9 +213,7 @@ def seeds(graph: Graph, stage: Stage) -> None:
 def strengths(graph: Graph, stage: Stage) -> None:
     """α of equation 6 against several prompts."""
     scene = Scene(graph, stage)
-    scene.picture()
-    graph.group("2 · Learn once")
-    learned = scene.learn(scene.prompt(SOURCE_PROMPT, "Source prompt"))
+    embedding = scene.learned_once()
     graph.group("3 · Every strength with every prompt")
     values = graph.node("HiPerGridValues", "Strengths", values="0, 0.4, 0.8, 1.2", name="α")
     prompts = scene.targets(4)
@@ -235,7 +221,7 @@ def strengths(graph: Graph, stage: Stage) -> None:
     negative = scene.prompt("", "Negative prompt")
     graph.column()
     target = scene.prompt(pairs["column"], "Each prompt")
-    positive = scene.compose(target, learned["embedding"], strength=pairs["row"])
+    positive = scene.compose(target, embedding, strength=pairs["row"])
     graph.note(
         "**α.** At 0 the tail says nothing; the paper uses 0.8. Look for the row where the subject "
         "is kept and the prompt still followed.",
@@ -260,19 +246,6 @@ def _crossed(graph: Graph, scene: Scene, embeddings: Socket, labels: Socket) -> 
     image = scene.sample(positive, negative)
     graph.column()
     scene.grid(image, row_labels=labels, column_labels=prompts["labels"])
-
-
-def _with_and_without(graph: Graph, stage: Stage):
-    scene = Scene(graph, stage)
-    scene.picture()
-    graph.group("2 · Learn once")
-    learned = scene.learn(scene.prompt(SOURCE_PROMPT, "Source prompt"))
-    graph.group("3 · Several prompts")
-    prompts = scene.targets(4)
-    target = scene.prompt(prompts["text"], "Each prompt")
-    negative = scene.prompt("", "Negative prompt")
-    composed = scene.compose(target, learned["embedding"])
-    return scene, prompts, target, composed, negative
 
 
 FIGURES = {

@@ -88,6 +88,12 @@ class Scene:
             **settings,
         )
 
+    def learned_once(self) -> Socket:
+        """The picture's subject, learned once for everything that follows."""
+        self.picture()
+        self.graph.group("2 · Learn once")
+        return self.learn(self.prompt(SOURCE_PROMPT, "Source prompt"))["embedding"]
+
     def compose(self, conditioning: Socket, embedding: Socket, **settings: Any) -> Socket:
         composed = self.graph.node(
             "HiPerComposeConditioning", conditioning=conditioning, embedding=embedding, **settings
@@ -123,6 +129,12 @@ class Scene:
             text_height=30 + 20 * count,
             values="\n".join(TARGETS[:count]),
             name="",
+        )
+
+    def result(self, image: Socket, prefix: str) -> None:
+        """The one picture that the graph is for, saved."""
+        self.graph.node(
+            "SaveImage", "Result", preview=380, shown=True, images=image, filename_prefix=prefix
         )
 
     def grid(self, images: Socket, **settings: Any) -> None:
