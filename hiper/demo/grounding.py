@@ -47,7 +47,7 @@ class Grounding:
         likeness = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5
         maps = likeness.float().softmax(-1).mean(1)  # (B, HW, 77)
         where = F.adaptive_avg_pool2d(self._inside[:, None], height).flatten(1)  # (B, HW)
-        mass = torch.einsum("bpt,bp->bt", maps, where) / maps.sum(1)
+        mass = torch.einsum("bpt,bp->bt", maps, where) / maps.sum(1).clamp(min=1e-9)
         right = torch.where(self._columns > 0, mass, 1 - mass)
         asked = self._columns != 0
         self._losses.append(((1 - right).square() * asked).sum() / asked.sum().clamp(min=1))

@@ -6,6 +6,7 @@ import argparse
 import json
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,13 @@ from torch import Tensor, nn
 
 from .captions import caption, random_scene
 from .drawing import Scene, draw
+from .grounding import Grounding
 from .latents import CHANNELS, LatentSpace
 from .schedule import TIMESTEPS, sigmas
 from .text import TextEncoder, tokens_of
-from .unet import UNet
+from .unet import UNet, Watch
+
+GROUNDED = 0.1  # weight of the grounding term beside the loss of v
 
 
 def pictures(count: int, seed: int) -> tuple[Tensor, list[Scene]]:
@@ -81,7 +85,12 @@ class Average:
 
 
 def v_loss(
-    unet: UNet, context: Tensor, clean: Tensor, sigma_table: Tensor, generator: torch.Generator
+    unet: UNet,
+    context: Callable[[], Tensor],
+    clean: Tensor,
+    sigma_table: Tensor,
+    generator: torch.Generator,
+    watch: Watch | None = None,
 ) -> Tensor:
     """‖v − v_θ‖² at timesteps spread evenly over the batch."""
     count = len(clean)
@@ -93,7 +102,7 @@ def v_loss(
     noisy = alpha * clean + sigma * alpha * noise
     target = alpha * noise - sigma * alpha * clean
     with torch.autocast("cpu", torch.bfloat16):
-        predicted = unet(noisy, timestep, context())
+        predicted = unet(noisy, timestep, context(), watch)
     return F.mse_loss(predicted.float(), target)
 
 
@@ -151,18 +160,26 @@ def train(out: Path, steps: int, batch: int, count: int, seed: int, rate: float)
         for group in optimiser.param_groups:
             group["lr"] = max(now, rate * 0.01)
         chosen = torch.randint(count, (batch,), generator=generator)
-        ids = torch.tensor([tokens_of(caption(scenes[i], rng)) for i in chosen.tolist()])
+        texts = [caption(scenes[i], rng) for i in chosen.tolist()]
+        ids = torch.tensor([tokens_of(sentence) for sentence in texts])
         picked = clean[chosen].float()
-        loss = v_loss(unet, lambda ids=ids: text(ids), picked, table, generator)
+        # timesteps rise along the batch: every fourth picture has every noise level among them
+        some = slice(step % 4, None, 4)
+        grounding = Grounding(texts, [scenes[i] for i in chosen.tolist()], some, picked.shape[-1])
+        loss = v_loss(unet, lambda ids=ids: text(ids), picked, table, generator, grounding)
         optimiser.zero_grad()
-        loss.backward()
+        (loss + GROUNDED * grounding.loss).backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
         average.update(step)
-        recent.append(loss.item())
+        recent.append((loss.item(), grounding.loss.item()))
         if (step + 1) % 50 == 0:
             pace = (time.time() - started) / (step + 1 - first)
-            log(f"step {step + 1}/{steps} loss {np.mean(recent[-50:]):.4f} {pace:.3f} s a step")
+            error, astray = np.mean(recent[-50:], axis=0)
+            log(
+                f"step {step + 1}/{steps} loss {error:.4f} words astray {astray:.4f} "
+                f"{pace:.3f} s a step"
+            )
         if (step + 1) % 250 == 0 or step + 1 == steps:
             state = {"unet": unet.state_dict(), "text": text.state_dict(), "step": step + 1}
             state |= {"optimiser": optimiser.state_dict(), "average": average.kept}

@@ -40,7 +40,7 @@ COMFY_CONFIG = {
     "use_temporal_attention": False,
 }
 
-Watch = Callable[[str, Tensor, Tensor, int], None]
+Watch = Callable[[Tensor, Tensor, int], None]
 
 
 def timestep_embedding(timesteps: Tensor, width: int) -> Tensor:
