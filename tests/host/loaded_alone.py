@@ -25,14 +25,14 @@ def main(comfyui: str, base: str, pack: str) -> None:
 
     asyncio.run(nodes.init_builtin_extra_nodes())
     before, own = set(sys.modules), set(nodes.NODE_CLASS_MAPPINGS)
-    started = time.perf_counter()
+    started = time.process_time()
     loaded = asyncio.run(nodes.load_custom_node(pack))
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     print(
         json.dumps(
             {
                 "loaded": loaded,
-                "seconds": seconds,
+                "processor_seconds": seconds,
                 "modules": sorted(set(sys.modules) - before),
                 "nodes": sorted(set(nodes.NODE_CLASS_MAPPINGS) - own),
                 "web": sorted(nodes.EXTENSION_WEB_DIRS),
