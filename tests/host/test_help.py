@@ -75,6 +75,8 @@ def test_every_page_says_what_to_try(nodes) -> None:
 
 def test_pictures_are_there_and_said_in_words(nodes) -> None:
     for name in nodes:
-        for words, path in re.findall(r"!\[(.*?)\]\((.*?)\)", page(name)):
+        shown = re.findall(r"!\[(.*?)\]\((.*?)\)", page(name))
+        assert shown, f"{name} has no picture"
+        for words, path in shown:
             assert len(words) > 10, f"{name}: {path} has no words for who can't see it"
             assert (PAGES / path).is_file(), f"{name}: {path} is missing: run workflows.source.help"

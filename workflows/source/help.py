@@ -14,6 +14,12 @@ from .scene import DEMO, SAMPLER, SOURCE_PROMPT, TARGETS
 FOLDER = Path(__file__).resolve().parents[2] / "nodes" / "web" / "docs" / "images"
 WIDEST, LEAST, GAP = 900, 160, 12
 SEEDS = 4, 11  # of the learned animal, and of the other one in the picture of several
+DRAWN = (
+    "a standing orange cat",
+    "a sitting spotted dog",
+    "a jumping white rabbit",
+    "a standing blue bird",
+)
 Link = list[Any]
 
 
@@ -91,6 +97,14 @@ def pages() -> tuple[dict[str, Any], dict[str, list[str]]]:
         for name, link in (("loss", [learned, 1]), ("result", image))
     }
     made = {"learn": [sheet.animal, show["loss"], show["result"]]}
+
+    subjects = sheet.values("\n".join(DRAWN), "")
+    places = sheet.values("on grass\nin snow\non the beach\nat night", "")
+    both = sheet.node("HiPerGridPairs", rows=[subjects, 0], columns=[places, 0])
+    joined = sheet.node("StringConcatenate", string_a=[both, 0], string_b=[both, 1], delimiter=" ")
+    names = {"row_labels": [subjects, 3], "column_labels": [places, 3]}
+    drawn = sheet.sample(sheet.text([joined, 0]))[1]
+    made["model"] = [sheet.grid(drawn, **names)]
 
     strengths = sheet.values("0, 0.4, 0.8, 1.2", "α")
     several = sheet.compose(target, tail, [strengths, 1])
