@@ -101,7 +101,8 @@ class Quality:
 
 
 def stopped(run: Run, rule: StopRule) -> tuple[list[Tensor], list[int]]:
-    """The tails that "auto" would have given, `(A, N, 128)` a seed, and the steps it took."""
+    """The tails that "auto" gives, `(A, N, 128)` a seed, and the steps it takes: where it stops the
+    one that looked best, at the bound the last one, as `learn` does."""
     tails, steps = [], []
     for seed, first in enumerate(run.losses[0]):
         chosen = []
@@ -114,6 +115,8 @@ def stopped(run: Run, rule: StopRule) -> tuple[list[Tensor], list[int]]:
                 last = done
                 if plateau.add(loss):
                     break
+            else:
+                kept = run.tails[last][seed][animal]
             chosen.append(kept)
             steps.append(last)
         tails.append(torch.stack(chosen))
