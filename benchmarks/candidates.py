@@ -5,6 +5,8 @@ Run through `benchmarks/learning.py --only candidates`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from method import Bench
 from quality import Quality
 
@@ -20,9 +22,12 @@ CANDIDATES = {
     "4 × the rate": Recipe(rate=4.0),
     "10 × the rate": Recipe(rate=10.0),
     "10 × the rate, averaged": Recipe(rate=10.0, average=0.98),
-    "10 × the rate, averaged, spread (fast)": FAST,
-    "fast, antithetic": Recipe(spread=True, antithetic=True, average=0.98, rate=10.0),
-    "20 × the rate, averaged, spread": Recipe(spread=True, average=0.98, rate=20.0),
+    "10 × the rate, averaged, spread": replace(FAST, bound=0.0),
+    "10 × the rate, averaged, spread, bounded (fast)": FAST,
+    "bounded": Recipe(bound=1.0),
+    "fast, antithetic": replace(FAST, antithetic=True),
+    "fast, 20 × the rate": replace(FAST, rate=20.0),
+    "fast, bound 1.3": replace(FAST, bound=1.3),
 }
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .objective import Denoiser, squared_error
-from .recipe import PAPER, Average, Draws, Recipe
+from .recipe import PAPER, Average, Bound, Draws, Recipe
 from .stopping import FixedLoss, Look, Plateau, StopRule
 
 
@@ -98,7 +98,7 @@ def learn(
     draws = Draws(settings.recipe, settings.seed, settings.batch_size)
     tail = tail.detach().to(device, torch.float32, copy=True).requires_grad_(True)
     adam = torch.optim.Adam([tail], lr=settings.learning_rate * settings.recipe.rate)
-    average = Average(tail, settings.recipe.average)
+    average, bound = Average(tail, settings.recipe.average), Bound(tail, settings.recipe.bound)
     losses = torch.zeros(settings.steps, device=device)
     check_every = check_every or (1 if device.type == "cpu" else 16)
     good_tail, good_steps = tail.detach().clone(), 0
@@ -118,6 +118,7 @@ def learn(
         (gradient,) = torch.autograd.grad(loss * loss_scale, [tail])
         tail.grad = gradient / loss_scale
         adam.step()
+        bound.hold(tail)
         average.add(tail)
         losses[index] = loss.detach()
 

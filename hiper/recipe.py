@@ -21,14 +21,18 @@ class Recipe:
     antithetic: bool = False  # every second step draws the noise of the one before, negated
     average: float = 0.0  # share of the running mean of tails that each step keeps
     rate: float = 1.0  # what the learning rate is multiplied by
+    bound: float = 0.0  # how many times as long as at first a vector may get; 0 is any length
 
     def __post_init__(self) -> None:
         if not 0 <= self.average < 1:
             raise ValueError(f"average is {self.average}: choose one from 0 to below 1.")
+        if self.bound < 0:
+            raise ValueError(f"bound is {self.bound}: choose 0 for none, or more.")
 
 
 PAPER = Recipe()
-FAST = Recipe(spread=True, average=0.98, rate=10.0)  # the averaging makes the rate bearable
+# averaging makes the rate bearable, and the bound keeps what was learned from drowning the head
+FAST = Recipe(spread=True, average=0.98, rate=10.0, bound=1.0)
 RECIPES = {"fast": FAST, "paper": PAPER}
 
 
@@ -76,3 +80,17 @@ class Average:
         kept = min(self._kept, (self._steps - 1) / (self._steps + 9)) if self._kept else 0.0
         self.tail.lerp_(tail.detach(), 1 - kept)
         return self.tail
+
+
+class Bound:
+    """Holds each vector of a tail `(…, N, C)` within a multiple of the length it had at first: what
+    is longer than the encoder's own drowns the head. A vector that began at zero is free."""
+
+    def __init__(self, tail: Tensor, times: float) -> None:
+        length = times * tail.detach().norm(dim=-1, keepdim=True)
+        self._longest = length.where(length > 0, torch.inf) if times else None
+
+    @torch.no_grad()
+    def hold(self, tail: Tensor) -> None:
+        if self._longest is not None:
+            tail.mul_((self._longest / tail.norm(dim=-1, keepdim=True)).clamp(max=1))

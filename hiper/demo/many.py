@@ -10,7 +10,7 @@ from torch import Tensor
 from ..embedding import split
 from ..learning import LearningSettings
 from ..objective import squared_error
-from ..recipe import Average, Draws
+from ..recipe import Average, Bound, Draws
 from ..stopping import fixed_pairs
 from .model import DemoDenoiser, DemoModel
 
@@ -30,7 +30,7 @@ def learn_many(
     tails = tails.clone().requires_grad_(True)
     denoiser = DemoDenoiser(model, head.repeat_interleave(settings.batch_size, 0))
     adam = torch.optim.Adam([tails], lr=settings.learning_rate * settings.recipe.rate)
-    average = Average(tails, settings.recipe.average)
+    average, bound = Average(tails, settings.recipe.average), Bound(tails, settings.recipe.bound)
     draws = [Draws(settings.recipe, settings.seed, settings.batch_size) for _ in prompts]
     repeated = clean.repeat_interleave(settings.batch_size, 0)
     for index in range(settings.steps):
@@ -41,6 +41,7 @@ def learn_many(
         loss = squared_error(denoiser, repeated, u, noise, spread).sum() / settings.batch_size
         (tails.grad,) = torch.autograd.grad(loss, [tails])
         adam.step()
+        bound.hold(tails)
         average.add(tails)
         if on_step is not None:
             on_step(index, average.tail)

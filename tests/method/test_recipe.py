@@ -5,7 +5,7 @@ import torch
 from test_learning import LinearDenoiser
 
 from hiper.learning import LearningSettings, learn
-from hiper.recipe import PAPER, Average, Draws, Recipe
+from hiper.recipe import FAST, PAPER, Average, Bound, Draws, Recipe
 
 CLEAN = torch.zeros(1, 2, 4, 4)
 
@@ -78,3 +78,43 @@ def test_averaging_comes_nearer_to_the_best_tail() -> None:
 def test_an_average_that_keeps_everything_is_refused() -> None:
     with pytest.raises(ValueError, match=r"average is 1\.0: choose one from 0 to below 1"):
         Recipe(average=1.0)
+
+
+def test_a_bound_holds_each_vector_within_its_own_first_length() -> None:
+    first = torch.tensor([[3.0, 4.0], [0.6, 0.8], [0.0, 0.0]])
+    bound = Bound(first, 1.0)
+    tail = torch.tensor([[30.0, 40.0], [0.3, 0.4], [5.0, 12.0]], requires_grad=True)
+    bound.hold(tail)
+    # shortened along itself; left where it is short enough; free where the first one was nothing
+    assert torch.allclose(tail, torch.tensor([[3.0, 4.0], [0.3, 0.4], [5.0, 12.0]]))
+    assert tail.requires_grad and tail.grad_fn is None
+    free = torch.full((3, 2), 1e9)
+    Bound(first, 0.0).hold(free)
+    assert torch.equal(free, torch.full((3, 2), 1e9))
+    nothing = torch.zeros(3, 2)
+    bound.hold(nothing)
+    assert torch.equal(nothing, torch.zeros(3, 2))
+
+
+@pytest.mark.parametrize("average", [0.0, 0.9])
+def test_a_bounded_tail_never_gets_longer_than_it_began(average: float) -> None:
+    denoiser = LinearDenoiser(32, 2, 3)
+    clean = 9 * torch.randn(1, 2, 4, 4, generator=torch.Generator().manual_seed(2))
+    first = torch.randn(1, 1, 2, 3, generator=torch.Generator().manual_seed(4))
+    settings = LearningSettings(100, 0.5, recipe=Recipe(average=average, bound=1.0))
+    seen: list[torch.Tensor] = []
+    learned = learn(denoiser, clean, first, settings, on_step=lambda s: seen.append(s.tail.clone()))
+    longest = first.norm(dim=-1) * (1 + 1e-6)
+    assert all(bool((tail.norm(dim=-1) <= longest).all()) for tail in seen)
+    assert not torch.allclose(learned.tail, first)
+    free = learn(denoiser, clean, first, LearningSettings(100, 0.5, recipe=Recipe(average=average)))
+    assert bool((free.tail.norm(dim=-1) > longest).any())
+
+
+def test_a_bound_below_zero_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"bound is -1: choose 0 for none, or more"):
+        Recipe(bound=-1)
+
+
+def test_fast_is_bounded_and_the_papers_is_not() -> None:
+    assert FAST.bound == 1.0 and PAPER.bound == 0.0
