@@ -17,6 +17,7 @@ from hiper.demo.captions import nameless_coat, prompt, random_scene
 from hiper.demo.drawing import animal_mask, draw
 from hiper.demo.many import learn_many
 from hiper.demo.model import load
+from hiper.demo.showing import Showing
 from hiper.demo.text import words_of
 from hiper.demo.unet import HEADS
 from hiper.embedding import split
@@ -127,7 +128,8 @@ def learned_tails(model, demo, seen: list[Animal], steps: int, say) -> dict[floa
     padding that stood there, which is the tail before the first step."""
     clean = torch.cat([one.latent for one in seen])
     prompts = [one.prompt for one in seen]
-    tails = learn_many(demo, clean, prompts, TOKENS, LearningSettings(steps, 5e-3, seed=0))
+    settings = LearningSettings(steps, Showing.learning_rate, recipe=Showing.recipe)
+    tails = learn_many(demo, clean, prompts, TOKENS, settings)
     say(f"learned {len(seen)} tails of {TOKENS} tokens in {steps} steps")
     contexts = [demo.text.encode(one.prompt) for one in seen]
     heads = [split(context, TOKENS)[0] for context in contexts]

@@ -17,7 +17,7 @@ class StopRule:
     every: int = 50
     pairs: int = 16
     least_gain: float = 0.02
-    patience: int = 2
+    patience: int = 1
 
     def __post_init__(self) -> None:
         for name in ("every", "pairs", "patience"):
