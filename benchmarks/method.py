@@ -29,6 +29,7 @@ from hiper.demo.model import DemoModel, load, sample
 from hiper.demo.showing import Showing
 from hiper.embedding import split
 from hiper.learning import LearningSettings
+from hiper.recipe import RECIPES, Recipe
 
 TOKENS = (1, 2, 5, 10, 20, 32)
 STRENGTHS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2)
@@ -69,8 +70,8 @@ def unseen(count: int, seed: int) -> list[Case]:
 class Bench:
     """The model, what judges it, and how far along it all is."""
 
-    def __init__(self, batch: int, bf16: bool = True) -> None:
-        self.bf16 = bf16
+    def __init__(self, batch: int, bf16: bool = True, recipe: Recipe = Showing.recipe) -> None:
+        self.bf16, self.recipe = bf16, recipe
         self.model: DemoModel = load()
         self.analyser = analysing.load()
         self.batch = batch
@@ -99,7 +100,7 @@ class Bench:
 
     def tails(self, cases: list[Case], texts: list[str], tokens: int, steps: int) -> Tensor:
         """Tails `(P, N, 128)` learned from each case's picture and source prompt."""
-        settings = LearningSettings(steps, Showing.learning_rate, seed=0, recipe=Showing.recipe)
+        settings = LearningSettings(steps, Showing.learning_rate, seed=0, recipe=self.recipe)
         clean = redrawn(self.model, [case.scene for case in cases])
         learned = []
         for first in range(0, len(cases), self.batch):
@@ -172,7 +173,7 @@ def measure(bench: Bench, animals: int, few: int, prompts: int, steps: int) -> d
         "strength": strength,
         "steps": steps,
         "learning_rate": Showing.learning_rate,
-        "recipe": str(Showing.recipe),
+        "recipe": str(bench.recipe),
         "precision": "bfloat16" if bench.bf16 else "float32",
         "analyser": train_analyser.accuracy(bench.analyser, bench.model.latents),
     }
@@ -248,13 +249,13 @@ def main() -> None:
     parser.add_argument("--trend-animals", type=int, default=16)
     parser.add_argument("--prompts", type=int, default=1000)
     parser.add_argument("--steps", type=int, default=Showing.steps)
+    parser.add_argument("--recipe", choices=list(RECIPES), default="fast")
     parser.add_argument("--batch", type=int, default=25)
     parser.add_argument("--fp32", action="store_true", help="compute in float32, twice as slow")
     given = parser.parse_args()
     few = min(given.trend_animals, given.animals)
-    result = measure(
-        Bench(given.batch, not given.fp32), given.animals, few, given.prompts, given.steps
-    )
+    bench = Bench(given.batch, not given.fp32, RECIPES[given.recipe])
+    result = measure(bench, given.animals, few, given.prompts, given.steps)
     if given.json:
         print(json.dumps(result, indent=1, ensure_ascii=False))
         return

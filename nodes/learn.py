@@ -131,7 +131,7 @@ class LearnHiperEmbedding(io.ComfyNode):
                 io.Combo.Input(
                     "recipe",
                     options=list(RECIPES),
-                    default="paper",
+                    default="fast",
                     tooltip="paper: Adam at the given learning rate, every sample by chance, the "
                     "last tail. fast: ten times the learning rate, timesteps spread evenly, no "
                     "vector longer than the one it replaces, and the mean of the late tails; on "
@@ -141,7 +141,7 @@ class LearnHiperEmbedding(io.ComfyNode):
                 ),
                 io.Boolean.Input(
                     "auto_stop",
-                    default=False,
+                    default=True,
                     tooltip="Stop before all steps are taken when a loss on fixed timesteps and "
                     "noise, looked at every 50 steps, gains no more.",
                     advanced=True,
