@@ -41,7 +41,7 @@ class Size:
     learning_steps: int
 
 
-FULL = Size(latent=64, pairs=8, pictures=100, tails=16, learning_steps=400)
+FULL = Size(latent=64, pairs=8, pictures=100, tails=100, learning_steps=400)
 QUICK = Size(latent=16, pairs=4, pictures=8, tails=2, learning_steps=5)
 
 
