@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -31,9 +30,7 @@ def starts(base: Path, count: int) -> list[dict]:
     if root is None:
         raise SystemExit(f"This benchmark needs ComfyUI: {comfyui.why_not()}")
     pack = base / "custom_nodes" / "comfyui-hiper"
-    for name in release.shipped(release.tracked()):
-        (pack / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / name, pack / name)
+    release.copy_to(pack)
     command = [sys.executable, str(SCRIPT), str(root), str(base), str(pack)]
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     said = [

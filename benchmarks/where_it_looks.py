@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from hiper.attention import AttentionMaps, enlarged
 from hiper.demo.captions import nameless_coat, prompt, random_scene
-from hiper.demo.drawing import animal_mask, draw
+from hiper.demo.drawing import draw
+from hiper.demo.grounding import inside
 from hiper.demo.many import learn_many
 from hiper.demo.model import load
 from hiper.demo.showing import Showing
@@ -48,10 +48,8 @@ def animals(demo, count: int) -> list[Animal]:
         scene = random_scene(rng, nameless_coat(rng))
         text = prompt(scene.animal, scene.pose, scene.ground)
         latent = demo.encode(draw(scene))
-        size = latent.shape[-1], latent.shape[-2]
-        small = animal_mask(scene).resize(size, Image.Resampling.BOX)
-        inside = torch.from_numpy(np.asarray(small, dtype=np.float32) / 255)
-        found.append(Animal(text, 1 + words_of(text).index(scene.animal), latent, inside))
+        word = 1 + words_of(text).index(scene.animal)
+        found.append(Animal(text, word, latent, inside(scene, latent.shape[-1])))
     return found
 
 

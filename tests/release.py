@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -42,3 +43,10 @@ def shipped(files: list[str]) -> list[str]:
         for name in files
         if not any(name.startswith(p) if p.endswith("/") else name == p for p in patterns)
     ]
+
+
+def copy_to(folder: Path) -> None:
+    """Put the files that a release ships there."""
+    for name in shipped(tracked() or []):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(PACK / name, folder / name)

@@ -17,6 +17,13 @@ def attend(q: Tensor, k: Tensor, v: Tensor, heads: int, causal: bool = False) ->
     return mixed.unflatten(0, (-1, heads)).transpose(1, 2).flatten(2)
 
 
+def shares(q: Tensor, k: Tensor, heads: int) -> Tensor:
+    """How much places `(B, L, C)` look at tokens `(B, T, C)`, mean of heads: `(B, L, T)`."""
+    q, k = (_by_head(t, heads) for t in (q, k))
+    likeness = torch.bmm(q * q.shape[-1] ** -0.5, k.transpose(1, 2))
+    return likeness.float().softmax(-1).unflatten(0, (-1, heads)).mean(1)
+
+
 def _by_head(t: Tensor, heads: int) -> Tensor:
     """`(B, T, C)` to `(B · heads, T, C / heads)`."""
     return t.unflatten(-1, (heads, -1)).transpose(1, 2).flatten(0, 1)

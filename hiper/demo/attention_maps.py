@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .attending import shares
 from .model import DemoModel, denoise
 from .unet import HEADS
 
@@ -18,9 +19,7 @@ def attention_maps(model: DemoModel, latent: Tensor, context: Tensor, noise: Ten
     maps: list[Tensor] = []
 
     def watch(q: Tensor, k: Tensor, height: int) -> None:
-        q, k = (t.unflatten(-1, (HEADS, -1)).transpose(1, 2) for t in (q, k))
-        share = (q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(-1).mean(1)[0]
-        square = share.T.unflatten(-1, (height, -1))
+        square = shares(q, k, HEADS)[0].T.unflatten(-1, (height, -1))
         size = latent.shape[-2:]
         maps.append(F.interpolate(square[None], size, mode="bilinear")[0])
 

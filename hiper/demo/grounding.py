@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from .attending import shares
 from .captions import PALETTE
 from .drawing import CLASSES, GROUNDS, PATTERNS, Scene, animal_mask
 from .text import LENGTH, words_of
@@ -43,9 +44,7 @@ class Grounding:
         self._losses: list[Tensor] = []
 
     def __call__(self, q: Tensor, k: Tensor, height: int) -> None:
-        q, k = (t[self._some].unflatten(-1, (HEADS, -1)).transpose(1, 2) for t in (q, k))
-        likeness = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5
-        maps = likeness.float().softmax(-1).mean(1)  # (B, HW, 77)
+        maps = shares(q[self._some], k[self._some], HEADS)  # (B, HW, 77)
         where = F.adaptive_avg_pool2d(self._inside[:, None], height).flatten(1)  # (B, HW)
         mass = torch.einsum("bpt,bp->bt", maps, where) / maps.sum(1).clamp(min=1e-9)
         right = torch.where(self._columns > 0, mass, 1 - mass)

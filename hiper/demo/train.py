@@ -160,12 +160,13 @@ def train(out: Path, steps: int, batch: int, count: int, seed: int, rate: float)
         for group in optimiser.param_groups:
             group["lr"] = max(now, rate * 0.01)
         chosen = torch.randint(count, (batch,), generator=generator)
-        texts = [caption(scenes[i], rng) for i in chosen.tolist()]
+        shown = [scenes[i] for i in chosen.tolist()]
+        texts = [caption(scene, rng) for scene in shown]
         ids = torch.tensor([tokens_of(sentence) for sentence in texts])
         picked = clean[chosen].float()
         # timesteps rise along the batch: every fourth picture has every noise level among them
         some = slice(step % 4, None, 4)
-        grounding = Grounding(texts, [scenes[i] for i in chosen.tolist()], some, picked.shape[-1])
+        grounding = Grounding(texts, shown, some, picked.shape[-1])
         loss = v_loss(unet, lambda ids=ids: text(ids), picked, table, generator, grounding)
         optimiser.zero_grad()
         (loss + GROUNDED * grounding.loss).backward()
