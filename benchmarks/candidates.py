@@ -36,6 +36,6 @@ def compare(bench: Bench, animals: int) -> list[dict]:
     quality = Quality(bench, animals, seeds=1, animals_seed=1)
     rows = []
     for name, recipe in CANDIDATES.items():
-        run = quality.learn(LearningSettings(STEPS, 5e-3, recipe=recipe), (STEPS,), 10**9)
-        rows.append({"recipe": name, "steps": STEPS} | quality.judge(run.at[STEPS]))
+        run = quality.learn(LearningSettings(STEPS, 5e-3, recipe=recipe), (STEPS,))
+        rows.append({"recipe": name, "steps": STEPS} | quality.judge(run.tails[STEPS]))
     return rows

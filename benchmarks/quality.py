@@ -13,9 +13,8 @@ import torch
 from method import Bench, Case, unseen
 from torch import Tensor
 
-from hiper.demo.drawing import GROUNDS, POSES
 from hiper.demo.many import fixed_losses, learn_many
-from hiper.demo.measures import look, redrawn
+from hiper.demo.measures import closed, redrawn
 from hiper.demo.showing import Showing
 from hiper.embedding import split
 from hiper.learning import LearningSettings
@@ -30,15 +29,12 @@ KEYS = ("identity_closed", "pose_found", "ground_found")
 
 @dataclass
 class Run:
-    """One recipe over every animal and seed: tails at chosen steps, and the fixed loss on the way.
-
-    Tails are `(A, N, 128)` a seed, losses `(A,)` a seed and look.
-    """
+    """One recipe over every animal and seed: tails `(A, N, 128)` a seed after so many steps, and
+    the fixed loss `(A,)` a seed where it was looked at."""
 
     settings: LearningSettings
-    at: dict[int, list[Tensor]] = field(default_factory=dict)
-    losses: dict[int, list[Tensor]] = field(default_factory=dict)
     tails: dict[int, list[Tensor]] = field(default_factory=dict)
+    losses: dict[int, list[Tensor]] = field(default_factory=dict)
 
 
 class Quality:
@@ -47,57 +43,54 @@ class Quality:
     def __init__(self, bench: Bench, animals: int, seeds: int, animals_seed: int = 0) -> None:
         self.bench, self.seeds = bench, seeds
         self.cases: list[Case] = unseen(animals, animals_seed)
+        self.texts = [case.source for case in self.cases]
         self.clean = redrawn(bench.model, [case.scene for case in self.cases])
-        self.source = look(bench.analyser, bench.model, self.clean)
         targets = bench.encoded([case.target for case in self.cases])
-        self.chance = torch.stack(
-            [self.distance(bench.sampled(targets, 10 + s)) for s in range(seeds)]
-        ).mean()
-        ideal = [case.scene.doing(case.pose, case.ground) for case in self.cases]
-        self.best = self.distance(redrawn(bench.model, ideal)).mean()
+        self.chance = self.means([targets] * seeds)["identity_distance"]
+        self.best = bench.best(self.cases)["identity_distance"]
 
-    def distance(self, latents: Tensor) -> Tensor:
-        return self.source.coat_distance(look(self.bench.analyser, self.bench.model, latents))
+    def means(self, contexts: list[Tensor]) -> dict[str, float]:
+        """Over animals and seeds of what is seen in pictures of contexts `(A, 77, 128)` a seed."""
+        latents = [self.bench.sampled(each, 10 + seed) for seed, each in enumerate(contexts)]
+        rows = [self.bench.judged(self.cases, each) for each in latents]
+        return {key: round(statistics.fmean(row[key] for row in rows), 4) for key in rows[0]}
 
-    def learn(self, settings: LearningSettings, marks: tuple[int, ...], every: int) -> Run:
+    def learn(self, settings: LearningSettings, marks: tuple[int, ...], every: int = 0) -> Run:
+        """Tails are kept at the marks and, as the fixed loss is, each `every` steps."""
         run = Run(settings)
-        texts = [case.source for case in self.cases]
-
+        initial = split(self.bench.encoded(self.texts), Showing.tokens)[1]
         for seed in range(self.seeds):
 
-            def watch(index: int, tails: Tensor) -> None:
-                done = index + 1
-                if done in marks:
-                    run.at.setdefault(done, []).append(tails.clone())
-                if done % every == 0:
-                    loss = fixed_losses(self.bench.model, self.clean, texts, tails, StopRule.pairs)
-                    run.losses.setdefault(done, []).append(loss)
+            def keep(done: int, tails: Tensor) -> None:
+                looked = every and done % every == 0
+                if looked or done in marks:
                     run.tails.setdefault(done, []).append(tails.clone())
+                if looked:
+                    loss = fixed_losses(
+                        self.bench.model, self.clean, self.texts, tails, StopRule.pairs
+                    )
+                    run.losses.setdefault(done, []).append(loss)
 
-            initial = split(self.bench.encoded(texts), Showing.tokens)[1]
-            with self.bench.precision():
-                first = fixed_losses(self.bench.model, self.clean, texts, initial, StopRule.pairs)
-            run.losses.setdefault(0, []).append(first)
             own = replace(settings, seed=seed)
             with self.bench.precision():
-                learn_many(self.bench.model, self.clean, texts, Showing.tokens, own, watch)
+                keep(0, initial)
+                learn_many(
+                    self.bench.model,
+                    self.clean,
+                    self.texts,
+                    Showing.tokens,
+                    own,
+                    lambda index, tails: keep(index + 1, tails),
+                )
             self.bench.say(f"seed {seed}: {settings.steps} steps at {settings.learning_rate:g}")
         return run
 
     def judge(self, tails: list[Tensor]) -> dict[str, float]:
         """Means over animals and seeds of what tails `(A, N, 128)` a seed give."""
-        rows = []
-        for seed, some in enumerate(tails):
-            composed = self.bench.composed(self.cases, some, Showing.strength)
-            latents = self.bench.sampled(composed, 10 + seed)
-            seen = look(self.bench.analyser, self.bench.model, latents)
-            pose = torch.tensor([POSES.index(case.pose) for case in self.cases])
-            ground = torch.tensor([GROUNDS.index(case.ground) for case in self.cases])
-            closed = (self.chance - self.source.coat_distance(seen)) / (self.chance - self.best)
-            found = [(seen.pose == pose).float(), (seen.ground == ground).float()]
-            rows.append(torch.stack([closed, *found]))
-        means = torch.stack(rows).mean((0, 2))
-        return {key: round(float(mean), 4) for key, mean in zip(KEYS, means, strict=True)}
+        bench = self.bench
+        seen = self.means([bench.composed(self.cases, each, Showing.strength) for each in tails])
+        reached = closed(self.chance, seen.pop("identity_distance"), self.best)
+        return {"identity_closed": reached} | seen
 
 
 def stopped(run: Run, rule: StopRule) -> tuple[list[Tensor], list[int]]:
@@ -108,7 +101,7 @@ def stopped(run: Run, rule: StopRule) -> tuple[list[Tensor], list[int]]:
         chosen = []
         for animal in range(len(first)):
             plateau, kept, last = Plateau(rule, float(first[animal])), None, run.settings.steps
-            for done in sorted(run.tails):
+            for done in sorted(run.losses)[1:]:
                 loss = float(run.losses[done][seed][animal])
                 if kept is None or loss < plateau.best:
                     kept = run.tails[done][seed][animal]
@@ -126,11 +119,9 @@ def stopped(run: Run, rule: StopRule) -> tuple[list[Tensor], list[int]]:
 def measure(bench: Bench, animals: int, seeds: int, rule: StopRule) -> dict:
     """Fewest model evaluations to the paper's quality, and what stopping by itself gives."""
     quality = Quality(bench, animals, seeds)
-    paper = quality.judge(quality.learn(PAPERS, (PAPERS.steps,), 10**9).at[PAPERS.steps])
+    paper = quality.judge(quality.learn(PAPERS, (PAPERS.steps,)).tails[PAPERS.steps])
     run = quality.learn(FASTER, MARKS, rule.every)
-    rows = [
-        {"evaluations": mark, **quality.judge(run.at[mark])} for mark in MARKS if mark in run.at
-    ]
+    rows = [{"evaluations": mark, **quality.judge(run.tails[mark])} for mark in MARKS]
     reached = [row for row in rows if all(row[key] >= paper[key] for key in KEYS)]
     identity = [row for row in rows if row["identity_closed"] >= paper["identity_closed"]]
     tails, steps = stopped(run, rule)

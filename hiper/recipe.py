@@ -22,12 +22,15 @@ class Recipe:
     average: float = 0.0  # share of the running mean of tails that each step keeps
     rate: float = 1.0  # what the learning rate is multiplied by
     bound: float = 0.0  # how many times as long as at first a vector may get; 0 is any length
+    power: float = 1.0  # of u in [0, 1): above 1 draws timesteps towards the less noisy end
 
     def __post_init__(self) -> None:
         if not 0 <= self.average < 1:
             raise ValueError(f"average is {self.average}: choose one from 0 to below 1.")
         if self.bound < 0:
             raise ValueError(f"bound is {self.bound}: choose 0 for none, or more.")
+        if not self.power > 0:
+            raise ValueError(f"power is {self.power}: choose 1 for even timesteps, or above 0.")
 
 
 PAPER = Recipe()
@@ -51,6 +54,8 @@ class Draws:
         sample = draw(self._generator, clean, self._batch_size)
         if self._recipe.spread:
             sample = replace(sample, u=self._spread(sample.u))
+        if self._recipe.power != 1:
+            sample = replace(sample, u=sample.u**self._recipe.power)
         if self._recipe.antithetic:
             self._last = sample.noise if self._last is None else -self._last
             sample = replace(sample, noise=self._last)
