@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -55,7 +55,8 @@ def tile_size(maps: Tensor, width: int = TILE) -> tuple[int, int]:
 
 
 def token_grid(shown: Named, scale: float, heading: Heading) -> Image.Image:
-    """Every token of one conditioning (Figure 3): words, then the tail, then small the padding."""
+    """Every token of one conditioning (Figure 3): words, the tail (each token and all together),
+    then small the padding."""
     values = shown.maps.detach().float().cpu().numpy()
     rows = list(zip(shown.tokens, values, strict=True))
     tails = [row for row in rows if row[0].kind == TAIL]
@@ -65,7 +66,7 @@ def token_grid(shown: Named, scale: float, heading: Heading) -> Image.Image:
     learned = f"HiPer tail  ·  {len(tails)} learned token{'s' if len(tails) > 1 else ''}"
     sections = [
         (f"{'Prompt' if labelled else 'Tokens'}  ·  {len(words)}", words, TILE),
-        (learned, tails, TILE),
+        (learned, tails + whole_tails(tails), TILE),
         (f"Padding  ·  {len(pads)}", pads, SMALL),
     ]
     parts = [
@@ -74,6 +75,21 @@ def token_grid(shown: Named, scale: float, heading: Heading) -> Image.Image:
         if section
     ]
     return page_of(heading, parts, [_bar(scale, len(rows)), _above(rows, scale)])
+
+
+def whole_tails(rows: Sequence[tuple[Token, np.ndarray]]) -> list[tuple[Token, np.ndarray]]:
+    """The maps of each tail's tokens added up: how likely a cell looks at the tail at all."""
+    tails: dict[str, list[tuple[Token, np.ndarray]]] = {}
+    for token, values in rows:
+        tails.setdefault(token.label.rpartition("-")[0], []).append((token, values))
+    return [
+        (
+            replace(tail[0][0], label=f"{name} · all" if name else f"all {len(tail)}"),
+            np.sum([values for _, values in tail], axis=0),
+        )
+        for name, tail in tails.items()
+        if len(tail) > 1
+    ]
 
 
 def _section(

@@ -135,9 +135,10 @@ def _looks(
     maps = attention_maps(model, latent, context, starting_noise(1, showing.seed))
     words = words_of(prompts[chosen])
     named = [(word, maps[1 + i], False) for i, word in enumerate(words) if word not in ("a", "on")]
-    shown = min(showing.tokens, 8)
-    first = len(maps) - showing.tokens
-    named += [(f"hiper {i + 1}", maps[first + i], True) for i in range(shown)]
+    tail = maps[-showing.tokens :]
+    named += [(f"hiper {i + 1}", each, True) for i, each in enumerate(tail[:6])]
+    if len(tail) > 1:
+        named.append((f"all {len(tail)}", tail.sum(0), True))
     row = list(latents).index(showing.strength)
     title = f'Where the model looks: "{prompts[chosen]}" and the learned tail, one scale'
     return Looks(rows[row].pictures[chosen], title, named)

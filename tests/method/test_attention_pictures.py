@@ -9,7 +9,7 @@ from PIL import Image
 
 from hiper.attention import AttentionMaps, Part, Prompt, Step, Token
 from hiper.attention_comparison import comparison, in_blocks
-from hiper.attention_figures import PAGE, Heading, Named, tile_size, token_grid
+from hiper.attention_figures import PAGE, Heading, Named, tile_size, token_grid, whole_tails
 from hiper.attention_pictures import (
     HEAT,
     SIGNED,
@@ -101,16 +101,29 @@ def tiles_like(page: Image.Image, colour: tuple[int, int, int], least: int) -> i
     return count
 
 
-def test_the_grid_has_a_tile_for_every_token() -> None:
+def test_the_grid_has_a_tile_for_every_token_and_one_for_the_whole_tail() -> None:
     """Each map one plain colour of its own kind, then counted on the page."""
     named = tokens(words=13, tail=5, pads=58)
-    level = {"special": 0.8, "word": 0.6, "tail": 0.4, "pad": 0.2}
+    level = {"special": 0.8, "word": 0.6, "tail": 0.1, "pad": 0.2, "whole tail": 0.5}
     maps = torch.stack([torch.full((8, 8), level[token.kind]) for token in named])
     page = token_grid(Named("x", named, maps), 1.0, Heading("Title", "subtitle"))
     assert page.width == PAGE
-    for kind, count in (("special", 1), ("word", 13), ("tail", 5), ("pad", 58)):
+    for kind, count in (("special", 1), ("word", 13), ("tail", 5), ("pad", 58), ("whole tail", 1)):
         colour = tuple(int(n) for n in coloured(np.array(level[kind])))
         assert tiles_like(page, colour, 20) == count, kind
+
+
+def test_a_tail_of_one_token_is_not_shown_twice() -> None:
+    maps = torch.full((1, 8, 8), 0.3)
+    page = token_grid(Named("x", tokens(words=0, tail=1, pads=0)[-1:], maps), 1.0, Heading("Title"))
+    assert tiles_like(page, tuple(int(n) for n in coloured(np.array(0.3))), 20) == 1
+
+
+def test_each_of_two_tails_is_added_up_for_itself() -> None:
+    labels = ["hiper 1-1", "hiper 1-2", "hiper 2-1", "hiper 2-2", "hiper 2-3"]
+    rows = [(Token(n, label, "tail"), np.full((2, 2), n)) for n, label in enumerate(labels)]
+    whole = [(token.label, values[0, 0]) for token, values in whole_tails(rows)]
+    assert whole == [("hiper 1 · all", 0 + 1), ("hiper 2 · all", 2 + 3 + 4)]
 
 
 def test_tiles_have_the_maps_shape() -> None:
