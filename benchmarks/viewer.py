@@ -257,9 +257,9 @@ def latents_and_limits() -> dict[str, object]:
 
 
 def where(size: Size) -> dict[str, object]:
-    from where_it_looks import inside_over_outside
+    from where_it_looks import everywhere
 
-    pictures = inside_over_outside(size.pictures, size.tails, size.learning_steps, say)
+    pictures = everywhere(size.pictures, size.tails, size.learning_steps, say)
     return {"inside_over_outside": pictures}
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from hiper.attention import AttentionMaps, enlarged
 from hiper.demo.captions import nameless_coat, prompt, random_scene
 from hiper.demo.drawing import draw
-from hiper.demo.grounding import inside
+from hiper.demo.grounding import inside, inside_over_outside
 from hiper.demo.many import learn_many
 from hiper.demo.model import load
 from hiper.demo.showing import Showing
@@ -53,11 +53,9 @@ def animals(demo, count: int) -> list[Animal]:
     return found
 
 
-def ratio(maps: Tensor, inside: Tensor) -> float:
-    """Mean of a map `(H, W)` over the animal's cells, over its mean elsewhere."""
-    outside = 1 - inside
-    within = (maps * inside).sum() / inside.sum()
-    return float(within / ((maps * outside).sum() / outside.sum()))
+def ratio(maps: Tensor, animal: Animal) -> float:
+    """Of one map `(16, 16)`."""
+    return float(inside_over_outside(maps, animal.inside))
 
 
 def summary(ratios: list[float]) -> dict[str, float]:
@@ -75,7 +73,7 @@ def summary(ratios: list[float]) -> dict[str, float]:
     }
 
 
-def inside_over_outside(
+def everywhere(
     pictures: int, tails: int, steps: int, say: Callable[[str], None]
 ) -> dict[str, object]:
     """For the class word, the learned tail, and a token drawn at random of all 77."""
@@ -88,10 +86,9 @@ def inside_over_outside(
     for progress in MOMENTS:
         maps = [looked(model, demo.text.encode(one.prompt), one, progress) for one in seen]
         say(f"looked at {pictures} pictures at {progress:.0%}")
-        words = [ratio(each[one.word], one.inside) for each, one in zip(maps, seen, strict=True)]
+        words = [ratio(each[one.word], one) for each, one in zip(maps, seen, strict=True)]
         others = [
-            ratio(each[token], one.inside)
-            for each, token, one in zip(maps, drawn, seen, strict=True)
+            ratio(each[token], one) for each, token, one in zip(maps, drawn, seen, strict=True)
         ]
         found[f"at {progress:.0%}"] = {
             "class word": summary(words),
@@ -114,7 +111,7 @@ def most_localised_head(model, demo, seen: list[Animal]) -> dict[str, object]:
             maps = recorded(model, context, one, Moment(head=head))
             for part in maps.parts:
                 each = enlarged(part.maps.float(), one.inside.shape)[0, one.word]
-                ratios.setdefault((part.layer, head), []).append(ratio(each, one.inside))
+                ratios.setdefault((part.layer, head), []).append(ratio(each, one))
     half = len(seen) // 2
     best = max(ratios, key=lambda key: np.log(ratios[key][:half]).mean())
     layer, head = best
@@ -139,7 +136,7 @@ def learned_tails(model, demo, seen: list[Animal], steps: int, say) -> dict[floa
         found[progress] = {
             name: summary(
                 [
-                    ratio(looked(model, context, one, progress)[-TOKENS:].mean(0), one.inside)
+                    ratio(looked(model, context, one, progress)[-TOKENS:].mean(0), one)
                     for context, one in zip(given, seen, strict=True)
                 ]
             )

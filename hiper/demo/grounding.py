@@ -33,6 +33,12 @@ def inside(scene: Scene, size: int) -> Tensor:
     return torch.from_numpy(np.asarray(mask, dtype=np.float32) / 255)
 
 
+def inside_over_outside(maps: Tensor, animal: Tensor) -> Tensor:
+    """The mean of maps `(…, H, W)` over the animal's cells `(H, W)`, over that of the others."""
+    within, around = ((maps * cells).sum((-2, -1)) / cells.sum() for cells in (animal, 1 - animal))
+    return within / around
+
+
 class Grounding:
     """Watches the attention of some pictures of a batch; `loss` is how far, on average, a word's
     map is from lying wholly where it belongs."""

@@ -11,7 +11,7 @@ import torch
 from benchmarks.method import Bench, prompting, unseen
 from hiper.demo.attention_maps import attention_maps
 from hiper.demo.captions import NAMED, PALETTE, distance
-from hiper.demo.grounding import inside, word_columns
+from hiper.demo.grounding import inside, inside_over_outside, word_columns
 from hiper.demo.measures import closed, redrawn
 from hiper.demo.model import WEIGHTS
 from hiper.demo.text import words_of
@@ -92,8 +92,7 @@ def test_words_look_where_they_belong_and_the_tail_at_the_animal(
         latent = redrawn(bench.model, [case.scene])
         maps = attention_maps(bench.model, latent, learned, bench.noise(1, seed=0))
         animal = inside(case.scene, latent.shape[-1])
-        within = (maps * animal).sum((1, 2)) / animal.sum()
-        ratio = (within / ((maps * (1 - animal)).sum((1, 2)) / (1 - animal).sum())).log()
+        ratio = inside_over_outside(maps, animal).log()
         columns = word_columns(case.source)
         word = 1 + words_of(case.source).index(case.scene.animal)
         logs.append((ratio[word], ratio[columns < 0].mean(), ratio[-len(tail) :].mean()))
