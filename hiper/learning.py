@@ -97,7 +97,7 @@ def learn(
     device = clean.device
     draws = Draws(settings.recipe, settings.seed, settings.batch_size)
     tail = tail.detach().to(device, torch.float32, copy=True).requires_grad_(True)
-    adam = torch.optim.Adam([tail], lr=settings.learning_rate * settings.recipe.rate)
+    adam = torch.optim.Adam([tail], lr=settings.learning_rate)
     average, bound = Average(tail, settings.recipe.average), Bound(tail, settings.recipe.bound)
     losses = torch.zeros(settings.steps, device=device)
     check_every = check_every or (1 if device.type == "cpu" else 16)
@@ -117,6 +117,8 @@ def learn(
         ).mean()
         (gradient,) = torch.autograd.grad(loss * loss_scale, [tail])
         tail.grad = gradient / loss_scale
+        for group in adam.param_groups:
+            group["lr"] = settings.learning_rate * settings.recipe.rate_at(index)
         adam.step()
         bound.hold(tail)
         average.add(tail)

@@ -133,9 +133,10 @@ class LearnHiperEmbedding(io.ComfyNode):
                     options=list(RECIPES),
                     default="fast",
                     tooltip="paper: Adam at the given learning rate, every sample by chance, the "
-                    "last tail. fast: ten times the learning rate, timesteps spread evenly, no "
-                    "vector longer than the one it replaces, and the mean of the late tails; on "
-                    "the demo model, where it was measured, it gets further in fewer steps.",
+                    "last tail. fast: 28 times the learning rate at first and falling, timesteps "
+                    "spread evenly, noise in opposite pairs, no vector longer than the one it "
+                    "replaces, and the mean of the late tails; on the demo model, where it was "
+                    "measured, it gets further in fewer steps.",
                     advanced=True,
                     optional=True,
                 ),

@@ -29,7 +29,7 @@ def learn_many(
         head, tails = split(model.text.encode(*prompts), tokens)
     tails = tails.clone().requires_grad_(True)
     denoiser = DemoDenoiser(model, head.repeat_interleave(settings.batch_size, 0))
-    adam = torch.optim.Adam([tails], lr=settings.learning_rate * settings.recipe.rate)
+    adam = torch.optim.Adam([tails], lr=settings.learning_rate)
     average, bound = Average(tails, settings.recipe.average), Bound(tails, settings.recipe.bound)
     draws = [Draws(settings.recipe, settings.seed, settings.batch_size) for _ in prompts]
     repeated = clean.repeat_interleave(settings.batch_size, 0)
@@ -40,6 +40,8 @@ def learn_many(
         spread = tails.repeat_interleave(settings.batch_size, 0)[:, None]
         loss = squared_error(denoiser, repeated, u, noise, spread).sum() / settings.batch_size
         (tails.grad,) = torch.autograd.grad(loss, [tails])
+        for group in adam.param_groups:
+            group["lr"] = settings.learning_rate * settings.recipe.rate_at(index)
         adam.step()
         bound.hold(tails)
         average.add(tails)

@@ -5,6 +5,7 @@ import torch
 from test_learning import LinearDenoiser
 
 from hiper.learning import LearningSettings, learn
+from hiper.objective import squared_error
 from hiper.recipe import FAST, PAPER, Average, Bound, Draws, Recipe
 
 CLEAN = torch.zeros(1, 2, 4, 4)
@@ -120,6 +121,32 @@ def test_a_bounded_tail_never_gets_longer_than_it_began(average: float) -> None:
     assert not torch.allclose(learned.tail, first)
     free = learn(denoiser, clean, first, LearningSettings(100, 0.5, recipe=Recipe(average=average)))
     assert bool((free.tail.norm(dim=-1) > longest).any())
+
+
+def test_a_rate_that_settles_falls_as_the_root_of_the_steps() -> None:
+    assert [Recipe(rate=6.0).rate_at(step) for step in (0, 1, 1000)] == [6.0, 6.0, 6.0]
+    settling = Recipe(rate=6.0, settles=10.0)
+    assert [settling.rate_at(step) for step in (0, 30, 80)] == [6.0, 3.0, 2.0]
+    with pytest.raises(ValueError, match=r"settles is -1\.0: choose 0 for a steady rate"):
+        Recipe(settles=-1.0)
+
+
+def test_learning_takes_the_steps_of_a_rate_that_settles() -> None:
+    """Beside a loop by hand: Adam with the learning rate set before each step."""
+    denoiser = LinearDenoiser(32, 2, 3)
+    clean = torch.randn(1, 2, 4, 4, generator=torch.Generator().manual_seed(2))
+    recipe = Recipe(rate=20.0, settles=3.0)
+    settings = LearningSettings(12, 0.01, recipe=recipe)
+    learned = learn(denoiser, clean, torch.zeros(1, 1, 2, 3), settings)
+    tail = torch.zeros(1, 1, 2, 3, requires_grad=True)
+    adam, draws = torch.optim.Adam([tail]), Draws(recipe, 0, 1)
+    for step in range(12):
+        sample = draws.next(clean)
+        adam.param_groups[0]["lr"] = 0.2 / (1 + step / 3) ** 0.5
+        adam.zero_grad()
+        squared_error(denoiser, clean, sample.u, sample.noise, tail).mean().backward()
+        adam.step()
+    assert torch.allclose(learned.tail, tail.detach(), atol=1e-6)
 
 
 def test_a_bound_below_zero_is_refused() -> None:
