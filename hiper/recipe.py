@@ -41,8 +41,8 @@ class Recipe:
 
 
 PAPER = Recipe()
-# large steps first; averaging and opposite noise make them bearable, and the bound keeps what was
-# learned from drowning the head
+# large steps first; averaging makes them bearable, and the bound keeps what was learned from
+# drowning the head
 FAST = Recipe(spread=True, antithetic=True, average=0.98, rate=28.0, settles=30.0, bound=1.0)
 RECIPES = {"fast": FAST, "paper": PAPER}
 
