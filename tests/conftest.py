@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
+
+# before torch is loaded, here and in every process that a test starts: on matrices this small a
+# second thread only waits, and on a busy machine for long
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 TESTS = Path(__file__).resolve().parent
 # appended, never inserted: the pack's `nodes` would stand before ComfyUI's own
