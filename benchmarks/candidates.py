@@ -10,8 +10,8 @@ from dataclasses import replace
 from method import Bench
 from quality import Quality
 
-from hiper.learning import LearningSettings
-from hiper.recipe import FAST, PAPER, Recipe
+from hiper.learning.loop import LearningSettings
+from hiper.learning.recipe import FAST, PAPER, Recipe
 
 STEPS = 150
 CANDIDATES = {

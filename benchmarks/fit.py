@@ -36,8 +36,8 @@ CASES = (
 
 def kept(model, checkpointing: bool, width: int) -> int:
     """Bytes that one step keeps for its gradient beside the weights."""
-    from hiper.host.denoiser import frozen_denoiser
-    from hiper.host.memory import activation_bytes
+    from hiper.host.model.denoiser import frozen_denoiser
+    from hiper.host.model.memory import activation_bytes
 
     prompt = [[torch.randn(1, 77, width), {"pooled_output": torch.randn(1, 1280)}]]
     clean = full_size.latent(SMALL)

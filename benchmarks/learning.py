@@ -20,7 +20,7 @@ import steps
 from method import Bench, table
 from quality import measure as measure_quality
 
-from hiper.stopping import StopRule
+from hiper.learning.stopping import StopRule
 
 PARTS = ("time", "memory", "fit", "candidates", "quality")
 

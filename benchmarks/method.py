@@ -28,8 +28,8 @@ from hiper.demo.measures import closed, look, redrawn, share
 from hiper.demo.model import DemoModel, load, sample
 from hiper.demo.showing import Showing
 from hiper.embedding import split
-from hiper.learning import LearningSettings
-from hiper.recipe import RECIPES, Recipe
+from hiper.learning.loop import LearningSettings
+from hiper.learning.recipe import RECIPES, Recipe
 
 TOKENS = (1, 2, 5, 10, 20, 32)
 STRENGTHS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2)

@@ -17,9 +17,9 @@ from hiper.demo.many import fixed_losses, learn_many
 from hiper.demo.measures import closed, redrawn
 from hiper.demo.showing import Showing
 from hiper.embedding import split
-from hiper.learning import LearningSettings
-from hiper.recipe import FAST, PAPER
-from hiper.stopping import Plateau, StopRule
+from hiper.learning.loop import LearningSettings
+from hiper.learning.recipe import FAST, PAPER
+from hiper.learning.stopping import Plateau, StopRule
 
 PAPERS = LearningSettings(1000, 5e-3)
 FASTER = LearningSettings(300, 5e-3, recipe=FAST)

@@ -59,7 +59,7 @@ def bare_step(denoiser, clean: torch.Tensor) -> Callable[[], None]:
 
 def unfrozen_step(denoiser, clean: torch.Tensor, tail: torch.Tensor) -> Callable[[], None]:
     """The published code's step: weights keep their gradients, which are thrown away."""
-    from hiper.objective import squared_error
+    from hiper.learning.terms import squared_error
 
     denoiser._model.diffusion_model.requires_grad_(True)
     tail = tail.clone().requires_grad_(True)
@@ -77,8 +77,8 @@ def unfrozen_step(denoiser, clean: torch.Tensor, tail: torch.Tensor) -> Callable
 def measure(way: str, size: int, count: int) -> dict:
     """Seconds of each of `count` steps after one more, and the peak beyond what was there."""
     full_size.find_comfyui()
-    from hiper.host.denoiser import frozen_denoiser
-    from hiper.learning import LearningSettings, learn
+    from hiper.host.model.denoiser import frozen_denoiser
+    from hiper.learning.loop import LearningSettings, learn
 
     clean, model = full_size.latent(size), full_size.full_size_unet()
     tail = torch.zeros(1, 1, 5, full_size.CONTEXT)

@@ -118,9 +118,9 @@ def costs(size: Size) -> dict[str, object]:
     """One view in model calls, and recording as a share of sampling."""
     import torch
 
-    from hiper.attention_recording import Wish
-    from hiper.host.attention import Recording, watched
-    from hiper.host.attention_view import Moment, view
+    from hiper.attention.gathering import Wish
+    from hiper.host.attention.recording import Recording, watched
+    from hiper.host.attention.view import Moment, view
 
     say("making a full-size UNet of random weights")
     model = full_size_unet()
@@ -212,8 +212,8 @@ def equality() -> dict[str, object]:
     from small_unets import picture, sample, small_unet
     from small_unets import text as small_text
 
-    from hiper.attention_recording import Wish
-    from hiper.host.attention import Recording, watched
+    from hiper.attention.gathering import Wish
+    from hiper.host.attention.recording import Recording, watched
 
     model = small_unet()
     samplers = comfy.samplers.KSampler.SAMPLERS
@@ -236,8 +236,8 @@ def bounded() -> list[dict[str, int]]:
     from small_unets import picture, sample, small_unet
     from small_unets import text as small_text
 
-    from hiper.attention_recording import Wish
-    from hiper.host.attention import Recording, watched
+    from hiper.attention.gathering import Wish
+    from hiper.host.attention.recording import Recording, watched
 
     model = small_unet()
     found: list[dict[str, int]] = []

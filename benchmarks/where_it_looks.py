@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hiper.attention import AttentionMaps, enlarged
+from hiper.attention.maps import AttentionMaps, enlarged
 from hiper.demo.captions import nameless_coat, prompt, random_scene
 from hiper.demo.drawing import draw
 from hiper.demo.grounding import inside, inside_over_outside
@@ -21,9 +21,9 @@ from hiper.demo.showing import Showing
 from hiper.demo.text import words_of
 from hiper.demo.unet import HEADS
 from hiper.embedding import split
-from hiper.host.attention_view import Moment, view
+from hiper.host.attention.view import Moment, view
 from hiper.host.demo import load_model
-from hiper.learning import LearningSettings
+from hiper.learning.loop import LearningSettings
 
 TOKENS = 5  # of a tail
 LENGTH = 77

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -33,10 +34,14 @@ class EmbeddingDetails:
 
 @dataclass(frozen=True)
 class HiperEmbedding:
-    """A learned tail `(stages, roles, N, C)`; the paper's is `(1, 1, N, C)`."""
+    """A learned tail `(stages, roles, N, C)`; the paper's is `(1, 1, N, C)`.
+
+    `starts` says how much of the sampling is done when each stage begins; equal parts if unsaid.
+    """
 
     tail: Tensor
     details: EmbeddingDetails = field(default_factory=EmbeddingDetails)
+    starts: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tail", checked_tail(self.tail))
@@ -45,6 +50,9 @@ class HiperEmbedding:
                 f"The embedding's placement is {self.details.placement!r}; "
                 f"this version knows {' and '.join(PLACEMENTS)}: update the pack or learn it again."
             )
+
+        starts = self.starts or equal_starts(len(self.tail))
+        object.__setattr__(self, "starts", checked_starts(starts, len(self.tail)))
 
     @property
     def stages(self) -> int:
@@ -103,6 +111,42 @@ def checked_tail(tail: Tensor) -> Tensor:
     return tail
 
 
+def equal_starts(stages: int) -> tuple[float, ...]:
+    """Where each of so many equal parts of the sampling begins, the noisiest first."""
+    return tuple(stage / stages for stage in range(stages))
+
+
+def checked_starts(starts: tuple[float, ...], stages: int) -> tuple[float, ...]:
+    """One start a stage, rising from 0, all before the end, or one sentence on what is wrong."""
+    rising = all(before < after for before, after in pairwise((*starts, 1.0)))
+    if len(starts) != stages or starts[0] != 0.0 or not rising:
+        raise ValueError(
+            f"The embedding has {stages} stages that start at {', '.join(map(str, starts))}; "
+            "wanted one start a stage, rising from 0 to below 1: load a file that this pack saved."
+        )
+    return starts
+
+
+def in_force(tail: Tensor, sigma: Tensor, starts: Tensor) -> Tensor:
+    """The vectors `(B, roles, N, C)` of a tail `(stages, roles, N, C)`, or of one a sample
+    `(B, stages, …)`, at σ `(B,)`, where `starts` `(stages,)` are the σ at which stages begin; one
+    `(1, roles, N, C)` for all samples that share it."""
+    stage = (sigma[:, None] <= starts[None, 1:]).sum(1)
+    if tail.ndim == 5:
+        return tail[torch.arange(len(tail), device=tail.device), stage]
+    return tail if len(tail) == 1 else tail[stage]
+
+
+def shared(vectors: Tensor) -> Tensor:
+    """`(B, 1, N, C)` to `(B, N, C)`; vectors that differ for keys and values are refused."""
+    if vectors.shape[1] != 1:
+        raise ValueError(
+            f"This embedding has {vectors.shape[1]} roles, its vectors apart for keys and for "
+            "values; here the model reads both from the same ones: use an embedding with one role."
+        )
+    return vectors[:, 0]
+
+
 def split(embedding: Tensor, tokens: int) -> tuple[Tensor, Tensor]:
     """Equation 3: `(…, T, C)` into head `(…, T − N, C)` and tail `(…, N, C)`."""
     length = embedding.shape[-2]
@@ -121,4 +165,5 @@ def join(head: Tensor, tail: Tensor) -> Tensor:
             f"The tail is {tail.shape[-1]} wide and the prompt's embedding {head.shape[-1]}: "
             "use a tail that was learned on the same family of models."
         )
-    return torch.cat([head, tail.expand(*head.shape[:-2], *tail.shape[-2:])], dim=-2)
+    samples = torch.broadcast_shapes(head.shape[:-2], tail.shape[:-2])
+    return torch.cat([part.expand(*samples, *part.shape[-2:]) for part in (head, tail)], dim=-2)

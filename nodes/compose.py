@@ -6,11 +6,12 @@ import logging
 
 from comfy_api.v0_0_2 import io
 
-from ..hiper.conditioning import check_conditioning, compose
 from ..hiper.embedding import HiperEmbedding
-from ..hiper.families import REPLACE, family_named, free_padding, last_encoder
+from ..hiper.host.tokenizer import check_free_tokens
+from ..hiper.prompts.families import REPLACE, family_named, last_encoder
+from ..hiper.prompts.placement import check_conditioning, compose, free_padding
 from .types import CATEGORY, HiperEmbeddingSocket
-from .words import check_free_tokens, prompt_text
+from .words import prompt_text
 
 
 class ComposeHiperConditioning(io.ComfyNode):

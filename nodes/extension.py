@@ -3,13 +3,15 @@
 from comfy_api.v0_0_2 import ComfyExtension, io
 
 from ..hiper.host import folders
+from .attention.compare import CompareAttention
+from .attention.record import LoadAttentionMaps, RecordAttention, SaveAttentionMaps
+from .attention.viewer import AttentionViewer
 from .compose import ComposeHiperConditioning
 from .demo import LoadHiperDemoModel
 from .demo_picture import DrawHiperDemoAnimal
 from .files import LoadHiperEmbedding, SaveHiperEmbedding
 from .grid import GridPairs, GridValues, PictureGrid
 from .learn import LearnHiperEmbedding
-from .viewer import NODES as VIEWER_NODES
 
 
 class HiperExtension(ComfyExtension):
@@ -29,7 +31,11 @@ class HiperExtension(ComfyExtension):
             PictureGrid,
             LoadHiperDemoModel,
             DrawHiperDemoAnimal,
-            *VIEWER_NODES,
+            AttentionViewer,
+            RecordAttention,
+            CompareAttention,
+            SaveAttentionMaps,
+            LoadAttentionMaps,
         ]
 
 

@@ -6,8 +6,8 @@ import hashlib
 
 from comfy_api.v0_0_2 import io
 
-from ..hiper import storage
 from ..hiper.embedding import HiperEmbedding
+from ..hiper.files import embeddings
 from ..hiper.host import folders
 from .types import CATEGORY, HiperEmbeddingSocket
 
@@ -55,7 +55,7 @@ class SaveHiperEmbedding(io.ComfyNode):
         path = folders.path_for(name)
         if if_exists == NUMBER:
             path = folders.unused(path)
-        storage.write(embedding, path, overwrite=if_exists == OVERWRITE)
+        embeddings.write(embedding, path, overwrite=if_exists == OVERWRITE)
         saved = path.relative_to(folders.save_folder().resolve()).as_posix()
         return io.NodeOutput(embedding, str(path), ui={"text": [f"Saved as {saved}"]})
 
@@ -99,7 +99,7 @@ class LoadHiperEmbedding(io.ComfyNode):
 
     @classmethod
     def execute(cls, name: str) -> io.NodeOutput:
-        embedding = storage.read(folders.path_of(name))
+        embedding = embeddings.read(folders.path_of(name))
         return io.NodeOutput(embedding, describe(embedding))
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from comfy_api.v0_0_2 import io, ui
 
-from ..hiper.grid_pictures import Labels, by_rows, picture_grid, shape_of, to_pictures
-from ..hiper.pictures import to_image
+from ..hiper.figures.grid import Labels, by_rows, picture_grid, shape_of
+from ..hiper.figures.images import to_image, to_pictures
 from .types import CATEGORY
 
 TEXT, NUMBER, INTEGER = 0, 1, 2  # Grid Values' outputs

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import torch
 from comfy_api.v0_0_2 import io
 
-from ..hiper.conditioning import check_conditioning, tail_marks
-from ..hiper.families import REPLACE, last_encoder, placement_of
-from ..hiper.host.denoiser import PRECISIONS
+from ..hiper.figures.images import to_image
+from ..hiper.figures.loss_curve import loss_curve
 from ..hiper.host.families import check_learnable, check_width, family_of
 from ..hiper.host.learning import HostLearned, HostSettings, learn_on_host
-from ..hiper.learning import LearningSettings
-from ..hiper.pictures import loss_curve, to_image
-from ..hiper.recipe import RECIPES
-from ..hiper.stopping import StopRule
+from ..hiper.host.model.denoiser import PRECISIONS
+from ..hiper.host.tokenizer import check_free_tokens
+from ..hiper.learning.loop import LearningSettings
+from ..hiper.learning.recipe import RECIPES
+from ..hiper.learning.stopping import StopRule
+from ..hiper.prompts.families import REPLACE, last_encoder
+from ..hiper.prompts.placement import check_conditioning, placement_of, tail_marks
+from .latent import checked_latent
 from .types import CATEGORY, HiperEmbeddingSocket
-from .words import check_free_tokens, prompt_text
+from .words import prompt_text
 
 # what learning from a plain prompt can't take into account, and what to do instead
 UNWANTED = {
@@ -202,7 +204,7 @@ class LearnHiperEmbedding(io.ComfyNode):
                 tokens, precision, gradient_checkpointing, preview_every, text or "", recipe
             ),
         )
-        plot = to_image(loss_curve(learned.losses, looks=learned.looks))
+        plot = to_image(loss_curve(learned.losses, fixed=learned.fixed_losses))
         return io.NodeOutput(learned.embedding, plot, report(learned, steps))
 
 
@@ -223,31 +225,6 @@ def check_source(conditioning: list) -> None:
         raise ValueError(
             "The source conditioning has a HiPer tail in it already: take it from before Compose."
         )
-
-
-def checked_latent(latent: dict, model) -> torch.Tensor:
-    """The latents `(R, C, H, W)` or `(R, C, 1, H, W)` as this model reads them, or one sentence."""
-    samples = latent["samples"]
-    if getattr(samples, "is_nested", False):
-        raise ValueError(
-            "The latent packs several streams (such as picture and sound); learning wants one "
-            "picture: connect VAE Encode."
-        )
-    wanted = model.model.latent_format.latent_channels
-    if samples.ndim < 4 or samples.shape[1] != wanted:
-        raise ValueError(
-            f"The latent has shape {tuple(samples.shape)}; this model wants {wanted} channels: "
-            "encode the picture with the VAE that belongs to the model."
-        )
-    if samples.ndim == 4 and model.model.latent_format.latent_dimensions == 3:
-        samples = samples.unsqueeze(2)  # a picture is a film of one frame
-    broken = int((~torch.isfinite(samples)).sum())
-    if broken:
-        raise ValueError(
-            f"{broken} of the latent's {samples.numel()} numbers are NaN or infinite: encode the "
-            "picture again, with the VAE in fp32 if that repeats."
-        )
-    return samples
 
 
 def report(learned: HostLearned, asked: int) -> str:

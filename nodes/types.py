@@ -2,9 +2,9 @@
 
 from comfy_api.v0_0_2 import io
 
-from ..hiper.attention import AttentionMaps
+from ..hiper.attention.maps import AttentionMaps
 from ..hiper.embedding import HiperEmbedding
-from ..hiper.host.attention import Recording
+from ..hiper.host.attention.recording import Recording
 
 
 @io.comfytype(io_type="HIPER_EMBEDDING")

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from ..embedding import split
-from ..learning import LearningSettings
-from ..objective import squared_error
-from ..recipe import Average, Bound, Draws
-from ..stopping import fixed_pairs
+from ..learning.draws import Draws
+from ..learning.loop import LearningSettings
+from ..learning.optimiser import TailOptimiser
+from ..learning.stopping import fixed_pairs
+from ..learning.terms import loss, squared_error
 from .model import DemoDenoiser, DemoModel
 
 
@@ -23,31 +24,24 @@ def learn_many(
     settings: LearningSettings,
     on_step: Callable[[int, Tensor], None] | None = None,
 ) -> Tensor:
-    """Tails `(P, N, 128)` of the latents `(P, 12, 16, 16)`, learned as `learn` learns each:
-    the gradients of a sum of losses, each of one tail, don't mix, and neither does Adam."""
+    """Tails `(P, N, 128)` of the latents `(P, 12, 16, 16)`, learned as `learn` learns each."""
     with torch.no_grad():
         head, tails = split(model.text.encode(*prompts), tokens)
-    tails = tails.clone().requires_grad_(True)
     denoiser = DemoDenoiser(model, head.repeat_interleave(settings.batch_size, 0))
-    adam = torch.optim.Adam([tails], lr=settings.learning_rate)
-    average, bound = Average(tails, settings.recipe.average), Bound(tails, settings.recipe.bound)
+    optimiser = TailOptimiser(tails, settings.learning_rate, settings.recipe)
     draws = [Draws(settings.recipe, settings.seed, settings.batch_size) for _ in prompts]
     repeated = clean.repeat_interleave(settings.batch_size, 0)
     for index in range(settings.steps):
-        samples = [own.next(one[None]) for own, one in zip(draws, clean, strict=True)]
+        samples = [drawing.next(one[None]) for drawing, one in zip(draws, clean, strict=True)]
         u = torch.cat([sample.u for sample in samples])
         noise = torch.cat([sample.noise for sample in samples])
-        spread = tails.repeat_interleave(settings.batch_size, 0)[:, None]
-        loss = squared_error(denoiser, repeated, u, noise, spread).sum() / settings.batch_size
-        (tails.grad,) = torch.autograd.grad(loss, [tails])
-        for group in adam.param_groups:
-            group["lr"] = settings.learning_rate * settings.recipe.rate_at(index)
-        adam.step()
-        bound.hold(tails)
-        average.add(tails)
+        own = optimiser.tail.repeat_interleave(settings.batch_size, 0)[:, None, None]
+        errors = loss(settings.terms, denoiser, repeated, u, noise, own)
+        (gradient,) = torch.autograd.grad(errors.sum() / settings.batch_size, [optimiser.tail])
+        optimiser.step(gradient)
         if on_step is not None:
-            on_step(index, average.tail)
-    return average.tail
+            on_step(index, optimiser.average)
+    return optimiser.average
 
 
 @torch.no_grad()
@@ -60,5 +54,5 @@ def fixed_losses(
     total = torch.zeros(count)
     for u, noise in zip(*fixed_pairs(clean.shape[1:], pairs), strict=True):
         same = noise.expand_as(clean)
-        total += squared_error(denoiser, clean, u.expand(count), same, tails[:, None])
+        total += squared_error(denoiser, clean, u.expand(count), same, tails[:, None, None])
     return total / pairs

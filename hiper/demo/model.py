@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -13,12 +14,13 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ..embedding import join
+from ..attention.calls import AttentionCall, in_heads
+from ..embedding import equal_starts, in_force, join, shared
 from .drawing import SIZE
 from .latents import LatentSpace
 from .schedule import TIMESTEPS, clean_from_v, sigmas
 from .text import TextEncoder
-from .unet import UNet, Watch
+from .unet import HEADS, UNet, Watch
 
 WEIGHTS = Path(__file__).with_name("weights") / "demo.safetensors"
 ARCHITECTURE = "HiPerDemo"
@@ -80,10 +82,12 @@ def load(path: Path = WEIGHTS) -> DemoModel:
 
 
 class DemoDenoiser:
-    """The demo model and the head `(…, 77 − N, 128)` of one prompt, or of one a picture."""
+    """The demo model and the head `(…, 77 − N, 128)` of one prompt, or of one a picture; tails
+    `(stages, roles, N, 128)`, or `(B, stages, …)` of one a picture."""
 
     def __init__(self, model: DemoModel, head: Tensor) -> None:
         self._model, self._head = model, head
+        self._tell: Callable[[AttentionCall], None] | None = None
 
     def noise(self, clean: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
         return clean + noise * sigma.view(-1, 1, 1, 1)
@@ -95,8 +99,28 @@ class DemoDenoiser:
         return (sigma**2 + 1) / sigma**2
 
     def denoise(self, noisy: Tensor, sigma: Tensor, tail: Tensor) -> Tensor:
-        context = join(self._head, tail[:, 0]).expand(len(noisy), -1, -1)
-        return denoise(self._model, noisy, sigma, context)
+        starts = [self._sigma_at(start) for start in equal_starts(tail.shape[-4])]
+        vectors = shared(in_force(tail, sigma, torch.tensor(starts)))
+        context = join(self._head, vectors)
+        watch = None if self._tell is None else self._seen
+        return denoise(self._model, noisy, sigma, context.expand(len(noisy), -1, -1), watch)
+
+    def _sigma_at(self, done: float) -> float:
+        """σ where so much of the sampling is done."""
+        return float(self._model.sigmas[round((1 - done) * (TIMESTEPS - 1))])
+
+    @contextmanager
+    def watched(self, tell: Callable[[AttentionCall], None]) -> Iterator[None]:
+        self._tell = tell
+        try:
+            yield
+        finally:
+            self._tell = None
+
+    def _seen(self, q: Tensor, k: Tensor, height: int) -> None:
+        q, k = in_heads(q, HEADS), in_heads(k, HEADS)
+        size, columns = (height, q.shape[-2] // height), slice(0, k.shape[-2])
+        self._tell(AttentionCall(f"{height} high", q, k, size, columns))
 
 
 def denoise(

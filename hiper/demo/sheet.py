@@ -8,10 +8,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from ..attention_pictures import laid_over
-from ..lettering import lettering
+from ..figures.heat import laid_over
+from ..figures.lettering import lettering
+from ..figures.palette import ACCENT, GREY, INK, PAGE
 
-PAPER, INK, GREY, ACCENT = "#ffffff", "#22262e", "#6b7280", "#d9480f"
 TILE, GAP, MARGIN, LABELS, SMALL = 176, 10, 28, 118, 104
 
 
@@ -44,7 +44,7 @@ def contact_sheet(
     top = 96
     grid = len(rows) * (TILE + GAP)
     height = top + 34 + grid + 62 + SMALL + 30 + MARGIN
-    sheet = Image.new("RGB", (width, height), PAPER)
+    sheet = Image.new("RGB", (width, height), PAGE)
     pen = ImageDraw.Draw(sheet)
     vectors = "one learned vector" if tokens == 1 else f"{tokens} learned vectors"
     _write(pen, (MARGIN, 24), f"HiPer: one picture, one sentence, {vectors}", 26, INK)

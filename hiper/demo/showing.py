@@ -11,8 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from ..embedding import join, split
-from ..learning import Learned, LearningSettings, Step, learn
-from ..recipe import FAST, Recipe
+from ..learning.loop import Learned, LearningSettings, LearningStep, learn
+from ..learning.recipe import FAST, Recipe
 from .attention_maps import attention_maps
 from .captions import prompt as prompt_of
 from .drawing import CLASSES
@@ -154,7 +154,7 @@ def _bar(name: str, steps: int):
     """A progress bar on the terminal, with the mean loss of late where there is one."""
     recent: list[float] = []
 
-    def update(step: Step | _Mark) -> None:
+    def update(step: LearningStep | _Mark) -> None:
         done = step.index + 1
         if step.loss is not None:
             recent.append(float(step.loss))

@@ -8,7 +8,13 @@ import comfy.model_sampling
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ..families import Family, families_of_text, family_of_model, names_of_width, other_task
+from ..prompts.families import (
+    Family,
+    families_of_text,
+    family_of_model,
+    names_of_width,
+    other_task,
+)
 
 # these make one picture of another in a single step
 NO_DENOISERS = (comfy.model_sampling.IMG_TO_IMG, comfy.model_sampling.IMG_TO_IMG_FLOW)

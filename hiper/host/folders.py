@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import folder_paths
 
-from ..storage import EXTENSIONS
+from ..files.embeddings import EXTENSIONS
 
 FOLDER = "hiper"
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)

@@ -11,17 +11,16 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ..conditioning import initial_tail
 from ..embedding import EmbeddingDetails, HiperEmbedding
-from ..families import placement_of
-from ..learning import Learned, LearningSettings, LossNotFiniteError, Step, learn
-from ..stopping import Look
-from ..storage import write
+from ..files.embeddings import write
+from ..learning.loop import Learned, LearningSettings, LearningStep, LossNotFiniteError, learn
+from ..learning.stopping import FixedLossAt
+from ..prompts.placement import initial_tail, placement_of
 from . import folders
-from .denoiser import HostDenoiser, frozen_denoiser
 from .families import class_names, encoded_family, family_of
-from .gradients import outside_inference_mode
-from .memory import needs_checkpointing
+from .model.denoiser import HostDenoiser, frozen_denoiser
+from .model.gradients import outside_inference_mode
+from .model.memory import needs_checkpointing
 from .progress import LearningProgress
 
 UNFINISHED = "unfinished.safetensors"
@@ -47,7 +46,7 @@ class HostLearned:
     losses: Tensor
     seconds: float
     checkpointed: bool
-    looks: tuple[Look, ...] = ()
+    fixed_losses: tuple[FixedLossAt, ...] = ()
 
 
 def learn_on_host(
@@ -69,7 +68,7 @@ def learn_on_host(
         raise RuntimeError(work.out_of_memory())
     seconds = time.perf_counter() - started
     return HostLearned(
-        work.embedding(learned), learned.losses, seconds, work.checkpointed, learned.looks
+        work.embedding(learned), learned.losses, seconds, work.checkpointed, learned.fixed_losses
     )
 
 
@@ -144,7 +143,7 @@ class _Work:
         progress = LearningProgress(self.model, self.settings.steps, self.host.preview_every)
         losses: list[Tensor] = []
 
-        def watch(step: Step) -> None:
+        def watch(step: LearningStep) -> None:
             losses.append(step.loss)
             progress.watch(step, denoiser, clean)
 
@@ -167,7 +166,7 @@ class _Work:
         finally:
             progress.close()
 
-    def _say_cancelled(self, last: Step | None, losses: list[Tensor]) -> None:
+    def _say_cancelled(self, last: LearningStep | None, losses: list[Tensor]) -> None:
         if last is None:
             logging.warning(
                 "HiPer: learning was cancelled in its first step; there is nothing to keep."

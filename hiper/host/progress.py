@@ -10,8 +10,8 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ..learning import Step
-from .denoiser import HostDenoiser
+from ..learning.loop import LearningStep
+from .model.denoiser import HostDenoiser
 
 PREVIEW_LEVEL = 0.6  # of the timesteps: the layout is given away, the looks are not
 CONSOLE_EVERY = 10
@@ -27,9 +27,9 @@ class LearningProgress:
         self._preview_every = preview_every
         self._previewer = latent_preview.get_previewer(model.load_device, model.model.latent_format)
         self._noise: Tensor | None = None
-        self.last: Step | None = None
+        self.last: LearningStep | None = None
 
-    def watch(self, step: Step, denoiser: HostDenoiser, clean: Tensor) -> None:
+    def watch(self, step: LearningStep, denoiser: HostDenoiser, clean: Tensor) -> None:
         self.last = step
         done = step.index + 1
         self._console.update()

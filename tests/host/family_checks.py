@@ -11,10 +11,9 @@ from tiny_models import Tiny, build, picture, prompt
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from hiper.conditioning import compose, initial_tail, tail_marks
-from hiper.families import placement_of
-from hiper.learning import LearningSettings
-from hiper.objective import squared_error
+from hiper.learning.loop import LearningSettings
+from hiper.learning.terms import squared_error
+from hiper.prompts.placement import compose, initial_tail, placement_of, tail_marks
 
 TOKENS = 4
 STEPS = 20
@@ -143,7 +142,7 @@ def composes(target: list, composed: list, embedding) -> bool:
 
 def why_not_viewed(model, composed: list, latent: Tensor) -> str:
     """Nothing where every cell's maps sum to 1 over the prompt's tokens; else what was said."""
-    from hiper.host.attention_view import Moment, view
+    from hiper.host.attention.view import Moment, view
 
     try:
         maps = view(model, {"positive": composed}, {"samples": latent}, Moment(progress=0.5))
@@ -159,30 +158,21 @@ def why_not_viewed(model, composed: list, latent: Tensor) -> str:
 
 def first_keys(tiny: Tiny, model, positive: list, seed: int) -> Tensor:
     """The keys `(B, H, T, D)` that the layout takes for the text's in the first layer it finds."""
-    from comfy.patcher_extension import WrappersMP
+    from hiper.host.attention.observer import Observer
 
-    from hiper.host.attention_layouts import Call, layout_of, listening, patches
-    from hiper.host.families import family_of
-
-    layout = layout_of(family_of(model))
     seen: list[Tensor] = []
-
-    def apply_model(executor, x, t, concat, context, control, options, **kwargs):
-        layout.begin(Call(context, patches(executor.class_obj, x)))
-        options = layout.installed(options, lambda found: seen.append(found.k[..., found.text, :]))
-        with listening(layout):
-            return executor(x, t, concat, context, control, options, **kwargs)
-
     patcher = model.clone()
-    patcher.add_wrapper_with_key(WrappersMP.APPLY_MODEL, "test", apply_model)
-    sample(tiny, patcher, positive, steps=1, seed=seed, cfg=1.0)
+    observer = Observer(patcher)
+    observer.install(patcher.model_options)
+    with observer.listening(lambda _owners: lambda call: seen.append(call.k[..., call.columns, :])):
+        sample(tiny, patcher, positive, steps=1, seed=seed, cfg=1.0)
     return seen[0]
 
 
 def gradient_error(tiny: Tiny) -> float:
     """The gradient along three directions against central differences, relative, in float64."""
-    from hiper.host.denoiser import frozen_denoiser
     from hiper.host.families import family_of
+    from hiper.host.model.denoiser import frozen_denoiser
 
     model = build(tiny, dtype=torch.float64)
     source, clean = prompt(tiny), picture(tiny).double()

@@ -11,7 +11,7 @@ from hiper.demo import model as demo
 from hiper.demo.captions import prompt
 from hiper.demo.drawing import Coat, Scene, draw
 from hiper.demo.model import sample, sampling_sigmas, starting_noise
-from hiper.pictures import to_image
+from hiper.figures.images import to_image
 
 
 @pytest.fixture(scope="module")

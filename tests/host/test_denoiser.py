@@ -7,14 +7,14 @@ import tiny_models
 import torch
 from tiny_families import TINY
 
-from hiper.objective import squared_error
+from hiper.learning.terms import squared_error
 
 
 @pytest.mark.usefixtures("host")
 @pytest.mark.parametrize("name", ["SDXL", "Flux"])
 def test_another_number_of_samples_gives_the_same_loss(name: str) -> None:
     """A preview takes one sample between steps of several; pooled vectors must follow."""
-    from hiper.host.denoiser import frozen_denoiser
+    from hiper.host.model.denoiser import frozen_denoiser
 
     tiny = TINY[name]
     clean = tiny_models.picture(tiny)

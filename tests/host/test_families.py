@@ -17,9 +17,9 @@ from family_checks import (
 from tiny_families import TINY
 from tiny_models import build, is_known, picture, prompt
 
-from hiper.conditioning import compose, tail_marks
 from hiper.embedding import EmbeddingDetails, HiperEmbedding
-from hiper.families import family_of_model, placement_of
+from hiper.prompts.families import family_of_model
+from hiper.prompts.placement import compose, placement_of, tail_marks
 
 pytestmark = pytest.mark.usefixtures("host")
 

@@ -7,10 +7,10 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from hiper.attention import AttentionMaps, Prompt
-from hiper.attention_tokens import read_tokens
-from hiper.conditioning import TailMark
-from hiper.families import family_named, last_encoder
+from hiper.attention.maps import AttentionMaps, Prompt
+from hiper.host.tokenizer import read_tokens
+from hiper.prompts.families import family_named, last_encoder
+from hiper.prompts.placement import TailMark
 
 pytestmark = pytest.mark.usefixtures("host")
 TEXT = "a standing dog"

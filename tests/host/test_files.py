@@ -10,7 +10,7 @@ from checkpoints import SD1
 from comfyui_server import PromptError
 from graphs import latent, learn, node, prompts
 
-from hiper import storage
+from hiper.files import embeddings as storage
 
 
 def saved(name: str, if_exists: str = "add a number", **change) -> dict:

@@ -8,7 +8,7 @@ from comfyui_server import Server
 from graphs import Graph
 from small_graphs import learned, small
 
-from hiper import storage
+from hiper.files import embeddings as storage
 
 
 def tail_of(server: Server, graph: Graph, name: str) -> storage.HiperEmbedding:

@@ -10,7 +10,7 @@ from comfyui_server import PromptError, Server
 from graphs import Graph
 from small_graphs import composed, learned, looked_at, small
 
-from hiper import storage
+from hiper.files import embeddings as storage
 
 LORA = ("HiPerTestLora", {"baked": False})
 KEPT = "kept as models/hiper/unfinished.safetensors"

@@ -8,7 +8,7 @@ from tiny_families import TINY, V_PREDICTION
 from tiny_models import build, picture, prompt
 from torch import Tensor
 
-from hiper.objective import squared_error
+from hiper.learning.terms import squared_error
 
 pytestmark = pytest.mark.usefixtures("host")
 
@@ -86,7 +86,7 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_loss_is_of_the_models_own_prediction(case: str) -> None:
-    from hiper.host.denoiser import frozen_denoiser
+    from hiper.host.model.denoiser import frozen_denoiser
 
     make, target_of = CASES[case]
     model = make()
@@ -112,7 +112,7 @@ def test_the_loss_is_of_the_models_own_prediction(case: str) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_timesteps_are_uniform_in_the_models_own_schedule(case: str) -> None:
     """The node's schedule is the one in force, and every σ of it is as likely as every other."""
-    from hiper.host.denoiser import frozen_denoiser
+    from hiper.host.model.denoiser import frozen_denoiser
 
     model = CASES[case][0]()
     schedule = model.get_model_object("model_sampling").sigmas

@@ -16,7 +16,7 @@ from graphs import latent, node
 from small_graphs import learned, looked_at, small
 
 from hiper.embedding import EmbeddingDetails, HiperEmbedding
-from hiper.storage import to_bytes
+from hiper.files.embeddings import to_bytes
 
 FILES, INPUTS, CYCLES = 500, 500, 200
 # ComfyUI's own: its log, its database, what it keeps of each person

@@ -62,9 +62,7 @@ def demo_graph() -> Graph:
     """Learn by both recipes, compose, sample under a recording, and draw every kind of figure."""
     graph: Graph = {
         "loader": node("HiPerLoadDemoModel"),
-        "animal": node(
-            "HiPerDrawDemoAnimal", animal="cat", pose="sitting", ground="beach", seed=3
-        ),
+        "animal": node("HiPerDrawDemoAnimal", animal="cat", pose="sitting", ground="beach", seed=3),
         "picture": node("VAEEncode", pixels=["animal", 0], vae=["loader", 2]),
         "source": node("CLIPTextEncode", text=["animal", 2], clip=["loader", 1]),
         "target": node("CLIPTextEncode", text="a standing cat in snow", clip=["loader", 1]),

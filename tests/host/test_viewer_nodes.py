@@ -56,7 +56,7 @@ def look(call, model):
 
 
 def with_tail(length: int = 77, tokens: int = 5, seed: int = 1) -> list:
-    from hiper.conditioning import TailMark
+    from hiper.prompts.placement import TailMark
 
     return text(length, seed, **{TAILS: (TailMark(length - tokens, tokens),)})
 
@@ -241,7 +241,10 @@ def test_compare_is_one_call_on_one_noise(call, model) -> None:
         ({"tokens": "dog"}, "connect a CLIP and give the prompt as labels"),
         ({"tokens": "tail", "conditioning": text()}, "put Compose HiPer Conditioning before"),
         ({"labels": "a dog"}, "no CLIP to cut it into tokens"),
-        ({"latent": {"samples": torch.zeros(1, 16, 8, 8)}}, "wanted pictures of 4 channels"),
+        (
+            {"latent": {"samples": torch.zeros(1, 16, 8, 8)}},
+            "wants pictures of 4 channels",
+        ),
         ({"conditioning": [[torch.zeros(1, 77, CONTEXT + 1), {}]]}, f"reads width {CONTEXT}"),
         (
             {"conditioning": text(77, 1, start_percent=0.0, end_percent=0.5)},

@@ -32,8 +32,8 @@ def model(host):
 
 def recorded(model, **wish):
     """A recording of the model and the model to sample with."""
-    from hiper.attention_recording import Wish
-    from hiper.host.attention import Recording, watched
+    from hiper.attention.gathering import Wish
+    from hiper.host.attention.recording import Recording, watched
 
     recording = Recording(Wish(**({"dtype": torch.float32} | wish)))
     return recording, watched(model, recording)
@@ -55,8 +55,7 @@ def test_latents_are_bit_equal_and_every_step_is_there(model, sampler: str) -> N
 
 def test_probabilities_times_values_are_the_attention_output(model) -> None:
     """Per head: P·V is what the backend gave, in the call that the observer found."""
-    from hiper.attention import probabilities
-    from hiper.host.attention_layouts import in_heads
+    from hiper.attention.calls import in_heads, probabilities
 
     worst = []
 
@@ -229,7 +228,7 @@ def test_two_recordings_of_one_model_both_hear(model) -> None:
 
 
 def test_only_the_tail_only_one_side(model) -> None:
-    from hiper.conditioning import TAILS, TailMark
+    from hiper.prompts.placement import TAILS, TailMark
 
     marked = text(77, 1, **{TAILS: (TailMark(72, 5),)})
     recording, looked_at = recorded(model, tail_only=True, roles=("positive",))

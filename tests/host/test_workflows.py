@@ -12,7 +12,7 @@ from comfyui import PACK
 from PIL import Image
 
 from hiper.embedding import EmbeddingDetails, HiperEmbedding
-from hiper.storage import write
+from hiper.files.embeddings import write
 from workflows.source.figures import FIGURES, GRAPHS
 from workflows.source.graph import Graph
 from workflows.source.prompt import to_prompt

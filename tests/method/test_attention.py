@@ -7,17 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hiper.attention import (
-    AttentionMaps,
-    Part,
-    Prompt,
-    Step,
-    enlarged,
-    probabilities,
-    without_repeats,
-)
-from hiper.attention_recording import EACH, Gathering, Wish
-from hiper.conditioning import TailMark
+from hiper.attention.calls import probabilities, without_repeats
+from hiper.attention.gathering import EACH, Gathering, Wish
+from hiper.attention.maps import AttentionMaps, Part, Prompt, SamplingStep, enlarged
+from hiper.prompts.placement import TailMark
 
 
 def random_maps(seed: int, tokens: int, height: int, width: int, batch: int = 1) -> torch.Tensor:
@@ -29,7 +22,7 @@ def random_maps(seed: int, tokens: int, height: int, width: int, batch: int = 1)
 def maps_of(parts: list[Part], prompts: list[Prompt], latent=(16, 24), steps=(0,)) -> AttentionMaps:
     return AttentionMaps(
         tuple(prompts),
-        tuple(Step(n, 10.0 - n, 999.0 - n) for n in steps),
+        tuple(SamplingStep(n, 10.0 - n, 999.0 - n) for n in steps),
         tuple(parts),
         latent,
         total_steps=max(steps) + 1,
@@ -146,7 +139,7 @@ def gather(
         for call in range(calls):
             if not gathering.wants(step):
                 continue
-            gathering.start(Step(step, float(steps - step), 0.0))
+            gathering.start(SamplingStep(step, float(steps - step), 0.0))
             for layer in range(layers):
                 maps = random_maps(100 * step + 10 * call + layer, 5, 4, 6)
                 gathering.add(number, f"layer {layer}", maps)

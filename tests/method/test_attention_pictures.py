@@ -7,21 +7,14 @@ import pytest
 import torch
 from PIL import Image
 
-from hiper.attention import AttentionMaps, Part, Prompt, Step, Token
-from hiper.attention_comparison import comparison, in_blocks
-from hiper.attention_figures import PAGE, Heading, Named, tile_size, token_grid, whole_tails
-from hiper.attention_pictures import (
-    HEAT,
-    SIGNED,
-    coloured,
-    common_scale,
-    laid_over,
-    mask_of,
-    signed_tile,
-    tile,
-)
-from hiper.attention_viewing import Viewing, evenly, same_shape
-from hiper.conditioning import TailMark
+from hiper.attention.maps import AttentionMaps, Part, Prompt, SamplingStep, Token
+from hiper.figures.attention import PAGE_WIDTH, Named, tile_size, token_grid, whole_tails
+from hiper.figures.comparison import comparison, in_blocks
+from hiper.figures.heat import coloured, common_scale, laid_over, mask_of, signed_tile, tile
+from hiper.figures.page import Heading
+from hiper.figures.palette import HEAT, SIGNED
+from hiper.figures.shown import ShownMaps, evenly, same_shape
+from hiper.prompts.placement import TailMark
 
 
 def tokens(words: int = 3, tail: int = 2, pads: int = 5) -> list[Token]:
@@ -107,7 +100,7 @@ def test_the_grid_has_a_tile_for_every_token_and_one_for_the_whole_tail() -> Non
     level = {"special": 0.8, "word": 0.6, "tail": 0.1, "pad": 0.2, "whole tail": 0.5}
     maps = torch.stack([torch.full((8, 8), level[token.kind]) for token in named])
     page = token_grid(Named("x", named, maps), 1.0, Heading("Title", "subtitle"))
-    assert page.width == PAGE
+    assert page.width == PAGE_WIDTH
     for kind, count in (("special", 1), ("word", 13), ("tail", 5), ("pad", 58), ("whole tail", 1)):
         colour = tuple(int(n) for n in coloured(np.array(level[kind])))
         assert tiles_like(page, colour, 20) == count, kind
@@ -159,7 +152,7 @@ def test_a_difference_is_signed() -> None:
     assert low[2] > low[0] and high[0] > high[2] and np.ptp(none.astype(int)) <= 4
 
 
-def viewing(steps: int = 1, batch: int = 1, prompts: int = 1) -> Viewing:
+def shown_maps(steps: int = 1, batch: int = 1, prompts: int = 1) -> ShownMaps:
     words = tuple(token for token in tokens() if token.kind != "tail")
     made = [
         Prompt("positive", n + 1, 11, tuple(range(11)), (TailMark(9, 2),), None, words)
@@ -176,23 +169,23 @@ def viewing(steps: int = 1, batch: int = 1, prompts: int = 1) -> Viewing:
         for n in range(prompts)
         for step in range(steps)
     ]
-    moments = tuple(Step(n, 9.0 - n, 999.0 - 10 * n) for n in range(steps))
+    moments = tuple(SamplingStep(n, 9.0 - n, 999.0 - 10 * n) for n in range(steps))
     maps = AttentionMaps(tuple(made), moments, tuple(parts), (8, 12), total_steps=steps)
-    return Viewing(maps, tuple(range(prompts)))
+    return ShownMaps(maps, tuple(range(prompts)))
 
 
 def test_every_picture_of_a_batch_and_every_prompt() -> None:
-    shown = viewing(batch=3, prompts=2)
-    one = viewing(batch=1, prompts=1)
+    shown = shown_maps(batch=3, prompts=2)
+    one = shown_maps(batch=1, prompts=1)
     assert len(shown.grids()) == 3
     assert shown.grids()[0].height == 2 * one.grids()[0].height
     assert shown.mask("tail", (64, 96), None).shape == (3, 64, 96)
     assert len(shown.overlays("word1", [Image.new("RGB", (96, 64))], 0.5)) == 3
-    assert one.viewed[0].title == "word1 word2 word3 + tail"
+    assert one.entries[0].title == "word1 word2 word3 + tail"
 
 
 def test_union_adds_up() -> None:
-    shown = viewing()
+    shown = shown_maps()
     mean = shown.means[0]
     torch.testing.assert_close(shown.chosen_map("tail"), mean[:, 9:].sum(dim=1))
     torch.testing.assert_close(shown.chosen_map("word1, word3"), mean[:, [1, 3]].sum(dim=1))
@@ -200,14 +193,14 @@ def test_union_adds_up() -> None:
 
 
 def test_time_is_shown_at_ten_moments_on_one_scale() -> None:
-    shown = viewing(steps=23)
+    shown = shown_maps(steps=23)
     strip = shown.strip("word1")
-    assert strip.width > viewing(steps=3).strip("word1").width
+    assert strip.width > shown_maps(steps=3).strip("word1").width
     assert evenly(tuple(range(23)), 10)[::9] == [0, 22]
     assert len(list(shown.over_time("tail", [Image.new("RGB", (96, 64))], 0.7))) == 23
     assert shown.moment(shown.maps.steps[1]) == "t = 989 (step 2 of 23)"
     highest = max(
-        float(shown.mean(shown.viewed[0], step)[:, [1, 2, 3, 9, 10]].max())
+        float(shown.mean(shown.entries[0], step)[:, [1, 2, 3, 9, 10]].max())
         for step in shown.maps.steps
     )
     assert shown.scale_of_frames == pytest.approx(highest)

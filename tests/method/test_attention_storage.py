@@ -10,9 +10,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from hiper.attention import AttentionMaps, Part, Prompt, Step, Token
-from hiper.attention_storage import METADATA, read, write
-from hiper.conditioning import TailMark
+from hiper.attention.maps import AttentionMaps, Part, Prompt, SamplingStep, Token
+from hiper.files.maps import METADATA, read, write
+from hiper.prompts.placement import TailMark
 
 
 def maps() -> AttentionMaps:
@@ -21,7 +21,7 @@ def maps() -> AttentionMaps:
         Prompt("positive", 1, 4, (0, 1, 2, 3), (TailMark(2, 2, 0.8),), None, words),
         Prompt("negative", 1, 4, (2, 3), (), (4, 6, 2, 0)),
     )
-    steps = (Step(0, 14.6, 999.0), Step(2, 0.03, 0.5))
+    steps = (SamplingStep(0, 14.6, 999.0), SamplingStep(2, 0.03, 0.5))
     parts = tuple(
         Part(n, step, f"layer {step}", 2, torch.rand(2, k, 4, 6).to(dtype))
         for n, k, dtype in ((0, 4, torch.float16), (1, 2, torch.float32))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from hiper.attention import AttentionMaps, Prompt, Token
-from hiper.attention_tokens import chosen, labelled, read_tokens, tokens_of
-from hiper.conditioning import TailMark
+from hiper.attention.maps import AttentionMaps, Prompt, Token
+from hiper.attention.tokens import chosen, labelled, tokens_of
+from hiper.host.tokenizer import read_tokens
+from hiper.prompts.placement import TailMark
 
 START, END = 100, 101
 

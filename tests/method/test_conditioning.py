@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hiper.conditioning import TAILS, check_conditioning, compose, tail_marks
 from hiper.embedding import EmbeddingDetails, HiperEmbedding
+from hiper.prompts.placement import TAILS, check_conditioning, compose, tail_marks
 
 
 def embedding(tokens: int, width: int, value: float = 1.0, **details) -> HiperEmbedding:

@@ -9,9 +9,9 @@ from hiper.demo.drawing import Coat, Scene, draw
 from hiper.demo.many import fixed_losses, learn_many
 from hiper.demo.model import DemoDenoiser, load
 from hiper.embedding import split
-from hiper.learning import LearningSettings, learn
-from hiper.recipe import FAST, PAPER, Recipe
-from hiper.stopping import FixedLoss
+from hiper.learning.loop import LearningSettings, learn
+from hiper.learning.recipe import FAST, PAPER, Recipe
+from hiper.learning.stopping import FixedLoss
 
 SCENES = (
     Scene("dog", "sitting", "snow", Coat((90, 200, 30), (10, 20, 200), "spotted")),

@@ -7,18 +7,23 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hiper.conditioning import compose, initial_tail, place_tail, tail_marks
 from hiper.embedding import EmbeddingDetails, HiperEmbedding
-from hiper.families import (
+from hiper.prompts.families import (
     APPEND,
     FAMILIES,
     REPLACE,
     families_of_text,
     family_named,
     family_of_model,
-    free_padding,
     other_task,
+)
+from hiper.prompts.placement import (
+    compose,
+    free_padding,
+    initial_tail,
+    place_tail,
     placement_of,
+    tail_marks,
 )
 
 

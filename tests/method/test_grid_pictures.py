@@ -5,8 +5,9 @@ import pytest
 import torch
 from PIL import Image
 
-from hiper.grid_pictures import Labels, by_rows, picture_grid, shape_of, to_pictures, wrapped
-from hiper.lettering import covers, lettering
+from hiper.figures.grid import Labels, by_rows, picture_grid, shape_of, wrapped
+from hiper.figures.images import to_pictures
+from hiper.figures.lettering import covers, lettering
 
 COLOURS = (
     (200, 30, 30),

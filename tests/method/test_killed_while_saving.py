@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from hiper.embedding import EmbeddingDetails, HiperEmbedding
-from hiper.storage import EXTENSIONS, read, write
+from hiper.files.embeddings import EXTENSIONS, read, write
 
 KILLS = 50
 

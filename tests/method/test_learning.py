@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from hiper.learning import LearningSettings, LossNotFiniteError, learn
-from hiper.objective import draw
+from hiper.learning.draws import draw
+from hiper.learning.loop import LearningSettings, LossNotFiniteError, learn
 
 
 class LinearDenoiser:

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from hiper.pictures import loss_curve, smoothed, smoothing_window, ticks, to_image
+from hiper.figures.images import to_image
+from hiper.figures.loss_curve import loss_curve, smoothed, smoothing_window
+from hiper.figures.page import ticks
 
 
 def test_smoothing_is_a_centred_mean() -> None:

@@ -4,9 +4,11 @@ import pytest
 import torch
 from test_learning import LinearDenoiser
 
-from hiper.learning import LearningSettings, learn
-from hiper.objective import squared_error
-from hiper.recipe import FAST, PAPER, Average, Bound, Draws, Recipe
+from hiper.learning.draws import Draws
+from hiper.learning.loop import LearningSettings, learn
+from hiper.learning.optimiser import Average, Bound
+from hiper.learning.recipe import FAST, PAPER, Recipe
+from hiper.learning.terms import squared_error
 
 CLEAN = torch.zeros(1, 2, 4, 4)
 

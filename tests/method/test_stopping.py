@@ -4,8 +4,8 @@ import pytest
 import torch
 from test_learning import LinearDenoiser
 
-from hiper.learning import LearningSettings, learn
-from hiper.stopping import FixedLoss, Plateau, StopRule
+from hiper.learning.loop import LearningSettings, learn
+from hiper.learning.stopping import FixedLoss, Plateau, StopRule
 
 START = torch.zeros(1, 1, 2, 3)
 
@@ -31,9 +31,9 @@ def test_learning_stops_when_nothing_more_is_gained(clean) -> None:
     taken = len(learned.losses)
     assert taken < 1500 and taken % 20 == 0
     assert torch.equal(learned.losses, whole.losses[:taken])
-    assert [look.steps for look in learned.looks] == list(range(0, taken + 1, 20))
+    assert [at.steps for at in learned.fixed_losses] == list(range(0, taken + 1, 20))
     fixed = FixedLoss(denoiser, clean, 8, 1)
-    assert fixed(learned.tail) == pytest.approx(min(look.loss for look in learned.looks))
+    assert fixed(learned.tail) == pytest.approx(min(at.loss for at in learned.fixed_losses))
     gained = fixed(START) - fixed(whole.tail)
     assert fixed(START) - fixed(learned.tail) > 0.95 * gained
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from hiper import storage
 from hiper.embedding import EmbeddingDetails, HiperEmbedding
+from hiper.files import embeddings as storage
 
 DETAILS = EmbeddingDetails(
     architecture="SD15",

@@ -1,0 +1,1 @@
+"""What is kept of attention, and which token is which."""

@@ -1,0 +1,1 @@
+"""ComfyUI's MODEL as eq. 4's frozen denoiser."""

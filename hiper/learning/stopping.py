@@ -1,0 +1,80 @@
+"""Knowing when to stop: eq. 4's loss without its chance, on timesteps and noise that stay fixed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .objective import Denoiser
+from .terms import squared_error
+
+
+@dataclass(frozen=True)
+class StopRule:
+    """Stop when `patience` readings in a row each gain less than a share of all that was gained."""
+
+    every: int = 50
+    pairs: int = 16
+    least_gain: float = 0.02
+    patience: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("every", "pairs", "patience"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: choose 1 or more.")
+
+
+@dataclass(frozen=True)
+class FixedLossAt:
+    """The fixed loss after so many steps."""
+
+    steps: int
+    loss: float
+
+
+def fixed_pairs(shape: tuple[int, ...], pairs: int) -> tuple[Tensor, Tensor]:
+    """Even timesteps u `(pairs,)` and a noise `(pairs, C, …)` for each, always the same."""
+    generator = torch.Generator().manual_seed(0)
+    return (torch.arange(pairs) + 0.5) / pairs, torch.randn(pairs, *shape, generator=generator)
+
+
+class FixedLoss:
+    """The mean over fixed pairs for the latents `(R, C, …)` in turn, `chunk` of them a call."""
+
+    def __init__(self, denoiser: Denoiser, clean: Tensor, pairs: int, chunk: int) -> None:
+        pairs = -(-pairs // chunk) * chunk  # a last, smaller call would be a shape of its own
+        self._denoiser, self._chunk = denoiser, chunk
+        self._clean = clean[torch.arange(pairs) % len(clean)]
+        u, noise = fixed_pairs(clean.shape[1:], pairs)
+        self._u, self._noise = u.to(clean.device), noise.to(clean.device)
+
+    @torch.no_grad()
+    def __call__(self, tail: Tensor) -> float:
+        """The mean for the tail `(stages, roles, N, C)`; as many calls as `pairs / chunk`."""
+        parts = zip(
+            self._clean.split(self._chunk),
+            self._u.split(self._chunk),
+            self._noise.split(self._chunk),
+            strict=True,
+        )
+        losses = [squared_error(self._denoiser, *part, tail) for part in parts]
+        return float(torch.cat(losses).mean())
+
+
+class Plateau:
+    """Follows the fixed loss and says when nothing more is gained."""
+
+    def __init__(self, rule: StopRule, first: float) -> None:
+        self._rule = rule
+        self._first = self.best = first
+        self._idle = 0
+
+    def add(self, loss: float) -> bool:
+        """Whether to stop after this reading."""
+        gained = self._first - min(self.best, loss)
+        worth = self._rule.least_gain * gained
+        self._idle = 0 if self.best - loss > worth else self._idle + 1
+        self.best = min(self.best, loss)
+        return self._idle >= self._rule.patience

@@ -1,0 +1,170 @@
+"""Putting tails behind prompts (eq. 6), in ComfyUI's form of one: `[[embedding, options], …]`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..embedding import HiperEmbedding, join, split
+from .families import (
+    APPEND,
+    REPLACE,
+    Family,
+    families_of_text,
+    family_named,
+    names_of_width,
+)
+
+TAILS = "hiper_tails"  # the option that tells the viewer which columns are learned
+
+
+@dataclass(frozen=True)
+class TailMark:
+    """Columns `start … start + tokens − 1` of an embedding `(B, T, C)` are one learned tail."""
+
+    start: int
+    tokens: int
+    strength: float = 1.0
+
+    @property
+    def columns(self) -> range:
+        return range(self.start, self.start + self.tokens)
+
+
+def tail_marks(options: dict[str, Any]) -> tuple[TailMark, ...]:
+    """The tails that Compose has put into an entry, left to right."""
+    return tuple(options.get(TAILS, ()))
+
+
+def check_conditioning(conditioning: list) -> None:
+    """One sentence when there is no text to put a tail behind."""
+    if not conditioning:
+        raise ValueError(
+            "The conditioning is empty: connect the output of CLIP Text Encode or the like."
+        )
+    for embedding, _ in conditioning:
+        if not isinstance(embedding, Tensor) or embedding.ndim != 3 or 0 in embedding.shape:
+            shape = tuple(embedding.shape) if isinstance(embedding, Tensor) else None
+            raise ValueError(
+                f"A conditioning entry holds {'no text' if shape is None else f'text of {shape}'}; "
+                "wanted token vectors (batch, tokens, width): HiPer needs a model with a text "
+                "encoder."
+            )
+
+
+def initial_tail(prompt: Tensor, tokens: int, placement: str) -> Tensor:
+    """The tail `(1, 1, N, C)` to start from: the last N vectors of a prompt `(B, T, C)` (eq. 3).
+
+    An appended tail costs the prompt nothing, so a shorter prompt lends its first vector again.
+    """
+    if placement == REPLACE:
+        return split(prompt, tokens)[1][:1][None]
+    last = torch.arange(-tokens, 0, device=prompt.device).clamp(min=-prompt.shape[1])
+    return prompt[:1, last][None]
+
+
+def place_tail(
+    embedding: Tensor, options: dict[str, Any], tail: Tensor, placement: str, strength: float = 1.0
+) -> tuple[Tensor, dict[str, Any]]:
+    """One entry with the tail `(N, C)`, or `(B, N, C)` of one a sample, behind its prompt
+    `(B, T, C)`; the entry itself is left be.
+
+    "replace" drops as many padding tokens as the tail has, before any tail already there;
+    "append" makes the sequence longer, and every mask that goes with it.
+    """
+    marks = tail_marks(options)
+    tokens, length = tail.shape[-2], embedding.shape[1]
+    options = dict(options)
+    tail = tail.to(embedding) if not tail.requires_grad else tail
+    mask = options.get("attention_mask")
+    if placement != REPLACE:
+        if isinstance(mask, Tensor):
+            grown = mask.new_ones(*mask.shape[:-1], tokens)
+            options["attention_mask"] = torch.cat([mask, grown], dim=-1)
+        options[TAILS] = (*marks, TailMark(length, tokens, strength))
+        return join(embedding, tail), options
+
+    end = min((mark.start for mark in marks), default=length)
+    free = free_padding(options, end, length)
+    if tokens >= end or (free is not None and tokens > free):
+        raise ValueError(
+            f"The tail has {tokens} tokens, but only {end if free is None else free} of the "
+            f"prompt's {length} are left to replace: use fewer tokens or fewer tails, or a "
+            "shorter prompt."
+        )
+    mark = TailMark(end - tokens, tokens, strength)
+    options[TAILS] = (mark, *marks)
+    if free is not None:
+        mask, shorter = mask.clone(), length - mask.shape[-1]
+        mask[:, mark.start - shorter : end - shorter] = 1
+        options["attention_mask"] = mask
+    head = join(embedding[:, : mark.start], tail)
+    return torch.cat([head, embedding[:, end:]], dim=1), options
+
+
+def compose(conditioning: list, embedding: HiperEmbedding, strength: float) -> list:
+    """Equation 6: `e_cmp = [e'_tgt, α · tail]` in every entry; nothing that came in is changed."""
+    check_conditioning(conditioning)
+    vectors = embedding.vectors() * strength
+    placement = embedding.details.placement
+    composed = []
+    for prompt, options in conditioning:
+        check_family(embedding, prompt, options)
+        composed.append(list(place_tail(prompt, options, vectors, placement, strength)))
+    return composed
+
+
+def check_family(embedding: HiperEmbedding, prompt: Tensor, options: dict[str, Any]) -> None:
+    """A tail means something only to the family of models it was learned on."""
+    found, wanted = prompt.shape[-1], embedding.context_width
+    learned_on = embedding.details.architecture
+    if learned_on == "unknown":
+        learned_on = names_of_width(wanted)
+    encoded_for = families_of_text(prompt, options)
+    names = [family.name for family in encoded_for]
+    family = family_named(embedding.details.family)
+    if found != wanted or (family is not None and names and family.name not in names):
+        name = names_of_width(found) if found != wanted else " or ".join(names)
+        raise ValueError(
+            f"This embedding was learned on {learned_on} (width {wanted}), but the prompt was "
+            f"encoded for {name} (width {found}): "
+            "load a matching checkpoint, or learn the subject again on this one."
+        )
+    if family is not None and embedding.details.placement == REPLACE:
+        length = prompt.shape[1]
+        if family.placement == REPLACE and length < family.padded_to:
+            raise ValueError(
+                f"This embedding takes the place of padding, of which {family.name}'s text encoder "
+                f"gives up to {family.padded_to} tokens, but this prompt is {length} tokens "
+                f"without any: encode it with {family.name}'s own text encoder."
+            )
+
+
+def free_padding(options: dict[str, Any], end: int, length: int) -> int | None:
+    """How many tokens before column `end` of `length` the prompt's mask leaves out, if it has one.
+
+    A mask that is shorter than the sequence belongs to its last tokens.
+    """
+    mask = options.get("attention_mask")
+    if not isinstance(mask, Tensor) or mask.ndim != 2:
+        return None
+    kept = mask[:, : max(0, end - (length - mask.shape[-1]))].bool().any(0)
+    words = kept.nonzero()
+    return len(kept) - (int(words[-1]) + 1 if len(words) else 0)
+
+
+def placement_of(
+    family: Family | None, prompt: Tensor, options: dict[str, Any], tokens: int
+) -> str:
+    """Whether the tail replaces padding or is appended to a prompt `(B, T, C)`."""
+    if family is not None and family.placement is not None:
+        return family.placement
+    length = prompt.shape[1]
+    padding = free_padding(options, length, length)
+    if padding is not None:
+        return REPLACE if padding >= tokens else APPEND
+    # without a mask only CLIP's chunks tell that the prompt was padded
+    return REPLACE if length % 77 == 0 else APPEND

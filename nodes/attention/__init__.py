@@ -1,0 +1,1 @@
+"""The nodes that show where a model looks."""

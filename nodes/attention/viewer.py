@@ -1,0 +1,265 @@
+"""Cross-Attention Map Viewer: where a model looks for each token of a prompt, tail included."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+from comfy_api.v0_0_2 import io
+
+from ...hiper.attention.maps import AttentionMaps
+from ...hiper.figures.images import to_image
+from ...hiper.figures.shown import ShownMaps
+from ...hiper.host.attention.recording import Recording
+from ...hiper.host.attention.view import Moment, view
+from ...hiper.host.attention.widget import payloads, saved_animation
+from ..latent import checked_latent
+from ..types import CATEGORY, AttentionMapsSocket, AttentionRecordingSocket
+from ..words import prompt_text, sampler_text
+from .inputs import (
+    LAYERS,
+    checked_conditioning,
+    checked_pictures,
+    head_input,
+    layers_input,
+    seed_input,
+    timestep_input,
+    with_labels,
+)
+
+SOFT, BINARY = "soft", "binary"
+POSITIVE, NEGATIVE = "positive", "negative"
+LARGEST_FRAME = 768  # pixels a side of an animation
+SECONDS_A_FRAME = 0.2
+
+
+class AttentionViewer(io.ComfyNode):
+    """Figure 3 for any finished picture: one model call, no resampling."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="HiPerAttentionViewer",
+            display_name="Cross-Attention Map Viewer",
+            category=CATEGORY,
+            description="See, token by token, where the model looked: the prompt's words, and the "
+            "learned tail beside them. Takes any finished picture and calls the model once; or "
+            "shows what Record Cross-Attention saw over a whole sampling run.",
+            search_aliases=["daam", "attention heatmap", "explain", "attention maps", "hiper"],
+            is_output_node=True,
+            inputs=[
+                io.Model.Input(
+                    "model", optional=True, tooltip="The model to look into; LoRAs on it count."
+                ),
+                io.Conditioning.Input(
+                    "conditioning",
+                    optional=True,
+                    tooltip="The encoded prompt to explain, e.g. from Compose HiPer Conditioning.",
+                ),
+                io.Latent.Input(
+                    "latent",
+                    optional=True,
+                    tooltip="The finished picture: the sampler's output, or VAE Encode. With a "
+                    "recording, wire the sampler's output, so that it has run before.",
+                ),
+                io.MultiType.Input(
+                    "maps",
+                    types=[AttentionRecordingSocket, AttentionMapsSocket],
+                    optional=True,
+                    tooltip="Show these instead: a recording of a sampling run, or saved maps. "
+                    "Model and conditioning are then not needed.",
+                ),
+                io.Image.Input(
+                    "image", optional=True, tooltip="The decoded picture, to lay the maps over."
+                ),
+                io.Clip.Input(
+                    "clip",
+                    optional=True,
+                    tooltip="Names the tokens by the prompt's words; without it they are numbers.",
+                ),
+                timestep_input(),
+                io.String.Input(
+                    "tokens",
+                    default="",
+                    tooltip="Whose map becomes mask and overlay: words, numbers, ranges, tail, "
+                    "words, padding, separated by commas. Empty: the tail, or without one the "
+                    "words.",
+                ),
+                io.Combo.Input(
+                    "mask",
+                    options=[SOFT, BINARY],
+                    default=SOFT,
+                    tooltip="soft: the map itself, its peak at 1. binary: 1 where it is above the "
+                    "threshold.",
+                ),
+                io.Float.Input(
+                    "threshold",
+                    default=0.5,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="Of a binary mask, as a part of the map's peak.",
+                    advanced=True,
+                ),
+                io.Float.Input(
+                    "opacity",
+                    default=0.75,
+                    min=0.0,
+                    max=1.0,
+                    step=0.05,
+                    tooltip="Of the map in the overlay picture.",
+                    advanced=True,
+                ),
+                io.String.Input(
+                    "labels",
+                    default="",
+                    multiline=True,
+                    tooltip="The prompt's text, if it can't be found in the graph. For combined "
+                    "prompts, one below the other with a line --- between.",
+                    advanced=True,
+                ),
+                layers_input(),
+                head_input(),
+                seed_input(),
+                io.Combo.Input(
+                    "side",
+                    options=[POSITIVE, NEGATIVE],
+                    default=POSITIVE,
+                    tooltip="Which conditioning of a recording to show.",
+                    advanced=True,
+                ),
+                io.Boolean.Input(
+                    "save_animation",
+                    default=False,
+                    tooltip="Save a recording's overlay, step by step, as an animated WebP in the "
+                    "output folder.",
+                    advanced=True,
+                ),
+            ],
+            outputs=[
+                io.Image.Output(
+                    display_name="tokens", tooltip="Every token's map on one colour scale."
+                ),
+                io.Mask.Output(
+                    display_name="mask", tooltip="The chosen tokens' map, at the picture's size."
+                ),
+                io.Image.Output(
+                    display_name="overlay", tooltip="The chosen tokens' map over the picture."
+                ),
+                AttentionMapsSocket.Output(
+                    display_name="maps", tooltip="The maps themselves, to save."
+                ),
+                io.Image.Output(
+                    display_name="over time",
+                    tooltip="The chosen tokens and the tail, step by step (one step without a "
+                    "recording).",
+                ),
+                io.String.Output(display_name="report", tooltip="What was looked at, in one line."),
+            ],
+            hidden=[io.Hidden.prompt, io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        timestep: float,
+        tokens: str,
+        mask: str,
+        threshold: float = 0.5,
+        opacity: float = 0.75,
+        labels: str = "",
+        layers: str = "all",
+        head: int = 0,
+        seed: int = 0,
+        side: str = POSITIVE,
+        save_animation: bool = False,
+        model=None,
+        conditioning=None,
+        latent=None,
+        maps=None,
+        image=None,
+        clip=None,
+    ) -> io.NodeOutput:
+        graph, node = cls.hidden.prompt, cls.hidden.unique_id
+        if maps is None:
+            moment = Moment(timestep / 100.0, seed, head - 1 if head else None)
+            found, report = looked_at(model, conditioning, latent, moment)
+            text = prompt_text(graph, node, "conditioning")
+        else:
+            found, report = recorded(maps, latent)
+            text = sampler_text(graph, node, side)
+        roles = [prompt.role for prompt in found.prompts]
+        shown = found.prompts_of(side if side in roles or maps is not None else POSITIVE)
+        if not any(found.steps_of(prompt) for prompt in shown):
+            raise ValueError(
+                f"There are no maps of the {side} conditioning, only of "
+                f"{' and '.join(dict.fromkeys(roles))}: choose that side, or record both."
+            )
+        found = with_labels(found, shown, clip, labels, text)
+        pictures = checked_pictures(image, found)
+        shown_maps = ShownMaps(found, shown, LAYERS[layers])
+
+        masks = shown_maps.mask(
+            tokens, pictures[0].size[::-1], threshold if mask == BINARY else None
+        )
+        ui = {"hiper_maps": payloads(shown_maps, pictures if image is not None else None)}
+        if save_animation and shown_maps.recorded:
+            frames = [fitting(frame) for frame in shown_maps.over_time(tokens, pictures, opacity)]
+            length = SECONDS_A_FRAME * len(frames)
+            ui["images"] = [saved_animation(frames, "hiper/attention", length)]
+            ui["animated"] = (True,)
+        return io.NodeOutput(
+            torch.cat([to_image(page) for page in shown_maps.grids()]),
+            masks,
+            torch.cat([to_image(one) for one in shown_maps.overlays(tokens, pictures, opacity)]),
+            found,
+            to_image(shown_maps.strip(tokens)),
+            f"{report}; {shown_maps.layers} layers, {len(shown_maps.entries[0].tokens)} tokens, "
+            f"{found.heads}",
+            ui=ui,
+        )
+
+
+def looked_at(model, conditioning, latent, moment: Moment) -> tuple[AttentionMaps, str]:
+    """One call of the model on the finished picture."""
+    missing = [
+        name
+        for name, value in (("model", model), ("conditioning", conditioning), ("latent", latent))
+        if value is None
+    ]
+    if missing:
+        raise ValueError(
+            f"Nothing is connected to {' and '.join(missing)}: connect model, conditioning and "
+            "latent to look at a picture, or maps to show a recording."
+        )
+    checked_latent(latent, model)
+    checked_conditioning(conditioning, model)
+    started = time.perf_counter()
+    found = view(model, {POSITIVE: conditioning}, latent, moment)
+    return found, f"one model call in {time.perf_counter() - started:.2f} s"
+
+
+def recorded(maps: Recording | AttentionMaps, latent) -> tuple[AttentionMaps, str]:
+    """What a sampler's run left, or what was saved of one."""
+    if isinstance(maps, AttentionMaps):
+        kept = f"{len(maps.steps)} of {maps.total_steps} steps, {maps.bytes / 2**20:.1f} MB"
+        return maps, kept
+    if latent is None:
+        raise ValueError(
+            "A recording is connected, but no latent: connect the LATENT that the recorded "
+            "sampler gives out, so that the viewer waits for it."
+        )
+    found = maps.maps()
+    report = (
+        f"{len(found.steps)} of {found.total_steps} steps recorded, "
+        f"{maps.held / 2**20:.1f} MB of at most {maps.wish.limit / 2**20:.0f} MB"
+    )
+    if not maps.ended_with(latent["samples"]):
+        report += "; the latent is not the one that the recorded run ended with"
+    return found, report
+
+
+def fitting(frame):
+    """A frame no larger than an animation needs."""
+    frame.thumbnail((LARGEST_FRAME, LARGEST_FRAME))
+    return frame
