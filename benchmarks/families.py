@@ -15,15 +15,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 # before any copy that pip has installed
-sys.path[1:1] = [str(ROOT / "tests" / "host"), str(ROOT / "tests"), str(ROOT)]
+sys.path[1:1] = [str(ROOT / "tests"), str(ROOT)]
 
 from full_size import find_comfyui  # noqa: E402
 
 
 def measure(wanted: list[str]) -> list[dict]:
     """One row a family, in the order of the table."""
-    from family_checks import check, check_refused
-    from tiny_families import REFUSED, TINY
+    from support.family_checks import check, check_refused
+    from support.tiny_families import REFUSED, TINY
 
     rows = [check(name) for name in TINY if not wanted or name in wanted]
     rows += [check_refused(name) for name in REFUSED if not wanted or name in wanted]

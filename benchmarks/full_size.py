@@ -32,7 +32,7 @@ SHAPE = {
 def find_comfyui() -> None:
     """Put ComfyUI on the path, and its options to the CPU, or say in one line what is missing."""
     sys.path[1:1] = [str(PACK / "tests"), str(PACK)]  # before an installed copy of the pack
-    import comfyui
+    from support import comfyui
 
     reason = comfyui.why_not()
     if reason:

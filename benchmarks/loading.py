@@ -16,12 +16,11 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[1:1] = [str(ROOT / "tests" / "host"), str(ROOT / "tests"), str(ROOT)]
+sys.path[1:1] = [str(ROOT / "tests"), str(ROOT)]
 
-import comfyui  # noqa: E402
-import release  # noqa: E402
+from support import comfyui, release  # noqa: E402
 
-SCRIPT = ROOT / "tests" / "host" / "loaded_alone.py"
+SCRIPT = ROOT / "tests" / "support" / "loaded_alone.py"
 
 
 def starts(base: Path, count: int) -> list[dict]:

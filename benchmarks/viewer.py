@@ -22,7 +22,7 @@ from pathlib import Path
 from full_size import CONTEXT, PACK, find_comfyui, full_size_unet
 
 # before any copy that pip has installed
-sys.path[1:1] = [str(PACK / "tests" / "host"), str(PACK)]
+sys.path[1:1] = [str(PACK / "tests"), str(PACK)]
 
 # the functions of a recording that take time, by file; none calls another
 WATCHING = {"attention.py": ("_seen",), "attention_recording.py": ("close_step",)}
@@ -209,8 +209,8 @@ def equality() -> dict[str, object]:
     """Every sampler with and without a recording, on a small UNet: the same bits or not."""
     import comfy.samplers
     import torch
-    from small_unets import picture, sample, small_unet
-    from small_unets import text as small_text
+    from support.tiny_unets import picture, sample, small_unet
+    from support.tiny_unets import text as small_text
 
     from hiper.attention.gathering import Wish
     from hiper.host.attention.recording import Recording, watched
@@ -233,8 +233,8 @@ def equality() -> dict[str, object]:
 
 def bounded() -> list[dict[str, int]]:
     """What is held under ever tighter limits, told before a run of 20 steps."""
-    from small_unets import picture, sample, small_unet
-    from small_unets import text as small_text
+    from support.tiny_unets import picture, sample, small_unet
+    from support.tiny_unets import text as small_text
 
     from hiper.attention.gathering import Wish
     from hiper.host.attention.recording import Recording, watched

@@ -1,4 +1,4 @@
-"""Three rings: method (torch only), host (a real ComfyUI), browser (its graph editor)."""
+"""Three rings, told apart by their folder: torch alone, a real ComfyUI, its graph editor."""
 
 from __future__ import annotations
 
@@ -18,32 +18,37 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 TESTS = Path(__file__).resolve().parent
 # appended, never inserted: the pack's `nodes` would stand before ComfyUI's own
-sys.path += [str(TESTS), str(TESTS / "host"), str(TESTS.parent)]
+sys.path += [str(TESTS), str(TESTS.parent)]
 
-import comfyui  # noqa: E402
+from support import comfyui  # noqa: E402
 
 if TYPE_CHECKING:
-    from comfyui_server import Server
+    from playwright.sync_api import Browser
+    from support.comfyui_server import Server
 
-RINGS = {"host": comfyui.why_not, "browser": comfyui.why_no_browser}
+# what is under no such folder needs torch alone
+RINGS = {
+    "ring 2": (("hiper/host", "nodes", "pack"), comfyui.why_not),
+    "ring 3": (("web",), comfyui.why_no_browser),
+}
 
 
 def _skipped() -> list[str]:
     """What will not run, and what to do about it: one line each."""
-    parts = {f"ring {ring}": why() for ring, why in RINGS.items()}
-    if parts["ring host"] is None:
-        parts["oldest ComfyUI"] = comfyui.why_not_oldest()
-    return [f"SKIPPED {part}: {reason}" for part, reason in parts.items() if reason]
+    reasons = {ring: why() for ring, (_, why) in RINGS.items()}
+    if reasons["ring 2"] is None:
+        reasons["oldest ComfyUI"] = comfyui.why_not_oldest()
+    return [f"SKIPPED {part}: {reason}" for part, reason in reasons.items() if reason]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for ring, why in RINGS.items():
+    for ring, (folders, why) in RINGS.items():
         reason = why()
         if reason is None:
             continue
         for item in items:
-            if TESTS / ring in item.path.parents:
-                item.add_marker(pytest.mark.skip(reason=f"ring {ring}: {reason}"))
+            if any(item.path.is_relative_to(TESTS / folder) for folder in folders):
+                item.add_marker(pytest.mark.skip(reason=f"{ring}: {reason}"))
 
 
 def pytest_report_header() -> list[str]:
@@ -59,7 +64,7 @@ def pytest_terminal_summary(terminalreporter) -> None:
 @pytest.fixture(scope="session")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A ComfyUI base directory of this session's own, with the pack and the checkpoints in it."""
-    from comfyui_server import prepare_base
+    from support.comfyui_server import prepare_base
 
     return prepare_base(tmp_path_factory.mktemp("comfyui"))
 
@@ -83,21 +88,10 @@ def host(base: Path) -> ModuleType:
     return nodes
 
 
-@pytest.fixture(scope="module")
-def one_thread() -> Iterator[None]:
-    """On matrices this small a second thread only waits, and on a busy machine for long."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="session")
 def checkpoints(host: ModuleType, base: Path) -> dict[str, str]:
     """Names that CheckpointLoaderSimple lists: sd1, sd2 (v-prediction) and sdxl shapes."""
-    from checkpoints import SHAPES, write
+    from support.checkpoints import SHAPES, write
 
     for name, shape in SHAPES.items():
         write(shape, base / "models" / "checkpoints" / f"{name}.safetensors")
@@ -107,7 +101,7 @@ def checkpoints(host: ModuleType, base: Path) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def start_server() -> Iterator[Callable[..., Server]]:
     """Start a server of any ComfyUI on any base directory; it ends with the session."""
-    from comfyui_server import Server
+    from support.comfyui_server import Server
 
     running: list[Server] = []
 
@@ -131,7 +125,7 @@ def oldest_server(
     start_server, base: Path, checkpoints: dict[str, str], tmp_path_factory
 ) -> Server:
     """The oldest supported ComfyUI on a base directory of its own, with the same checkpoints."""
-    from comfyui_server import prepare_base
+    from support.comfyui_server import prepare_base
 
     reason = comfyui.why_not_oldest()
     if reason:
@@ -141,3 +135,17 @@ def oldest_server(
         there = Path("models", "checkpoints", name)
         (own / there).hardlink_to(base / there)
     return start_server(comfyui.find_oldest(), own)
+
+
+@pytest.fixture(scope="module")
+def browser(server: Server) -> Iterator[Browser]:
+    """Starts after the server and ends with its module: Playwright keeps an event loop running,
+    within which ComfyUI can't be loaded."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(
+            executable_path=comfyui.chromium(), args=["--no-sandbox"]
+        )
+        yield running
+        running.close()

@@ -1,0 +1,71 @@
+"""Checkpoints whose linear layers are stored in 8 bits with a scale, as ComfyUI loads them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from support.family_checks import learn, sample
+from support.tiny_families import TINY
+from support.tiny_models import Tiny, build, prompt
+
+pytestmark = pytest.mark.usefixtures("host")
+
+BLOCKS = ("_block", "layers.")
+FORMATS = {  # as ComfyUI names them: how numbers are stored, and the largest of them
+    "float8_e4m3fn": (torch.float8_e4m3fn, 448.0),
+    "int8_tensorwise": (torch.int8, 127.0),
+}
+
+
+def quantised(tiny: Tiny, name: str):
+    """The tiny model with its blocks' weights in 8 bits; ComfyUI finds a format beside each."""
+    import comfy.model_patcher
+    import comfy.supported_models
+
+    storage, largest = FORMATS[name]
+    weights = {}
+    for key, value in build(tiny).model.diffusion_model.state_dict().items():
+        weights[key] = value
+        layer = key.removesuffix(".weight")
+        if layer == key or value.ndim != 2 or not any(block in key for block in BLOCKS):
+            continue
+        scale = value.abs().max() / largest
+        scaled = value / scale
+        weights[key] = (scaled.round() if storage is torch.int8 else scaled).to(storage)
+        weights[f"{layer}.weight_scale"] = scale
+        described = json.dumps({"format": name}).encode()
+        weights[f"{layer}.comfy_quant"] = torch.tensor(list(described), dtype=torch.uint8)
+    family = getattr(comfy.supported_models, tiny.kind)(tiny.config)
+    family.quant_config = {"mixed_ops": True}
+    family.set_inference_dtype(torch.float32, None)
+    model = family.get_model({}).eval().requires_grad_(False)
+    missing, unexpected = model.diffusion_model.load_state_dict(weights, strict=False, assign=True)
+    assert not missing and not unexpected
+    device = torch.device("cpu")
+    return comfy.model_patcher.ModelPatcher(model, device, device)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("family", ["Flux", "Z-Image", "Qwen-Image"])
+def test_learning_through_quantised_layers(family: str, name: str) -> None:
+    """The tail is nearly the unquantised model's own, and the weights stay as they were."""
+    from comfy.quant_ops import QUANT_ALGOS, QuantizedTensor
+
+    if name not in QUANT_ALGOS:
+        pytest.skip(f"this ComfyUI has no {name} yet")
+    tiny = TINY[family]
+    with torch.inference_mode():
+        model = quantised(tiny, name)
+        before = sample(tiny, model, prompt(tiny, seed=2))
+        tail = learn(tiny, model, steps=5).embedding.tail
+        after = sample(tiny, model, prompt(tiny, seed=2))
+        whole = learn(tiny, build(tiny), steps=5).embedding.tail
+    assert any(isinstance(p, QuantizedTensor) for p in model.model.diffusion_model.parameters())
+    assert torch.equal(before, after)
+    start = prompt(tiny)[0][0][:, -tail.shape[2] :][None]
+    ours, exact = tail - start, whole - start
+    assert not torch.equal(ours, exact)
+    # Adam's first steps are of one length: what differs is a coordinate's sign
+    assert float((ours.sign() == exact.sign()).float().mean()) > 0.9

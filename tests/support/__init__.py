@@ -1,0 +1,1 @@
+"""What several tests share: graphs, models of a few thousand weights, servers, an editor."""
