@@ -8,7 +8,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from hiper.attention.maps import AttentionMaps, Prompt
-from hiper.host.tokenizer import read_tokens
+from hiper.host.tokenizer import check_free_tokens, free_tokens, read_tokens
 from hiper.prompts.families import family_named, last_encoder
 from hiper.prompts.placement import TailMark
 
@@ -66,39 +66,38 @@ def test_a_template_that_the_encoder_drops_has_no_column(name: str, dropped: int
 
 
 @pytest.fixture
-def words(host) -> ModuleType:
-    """The nodes' own module, in the package that ComfyUI made of the pack."""
+def inputs(host) -> ModuleType:
+    """The viewing nodes' own module, in the package that ComfyUI made of the pack."""
     package = host.NODE_CLASS_MAPPINGS["HiPerLearnEmbedding"].__module__.rpartition(".")[0]
-    return import_module(f"{package}.words")
+    return import_module(f"{package}.attention.inputs")
 
 
 LONG = " ".join(["dog"] * 73)
 
 
-def test_only_the_encoder_whose_text_is_the_sequence_counts(words: ModuleType) -> None:
+def test_only_the_encoder_whose_text_is_the_sequence_counts(host) -> None:
     """73 words leave CLIP two tokens beside its end, but Flux's sequence is T5's 256."""
     clip = cutting("Flux")
-    assert words.free_tokens(clip, LONG) == 2
-    assert words.free_tokens(clip, LONG, last_encoder(family_named("Flux"), 256)) == 256 - 74
-    words.check_free_tokens(5, 256, clip, LONG, "t5xxl")
+    assert free_tokens(clip, LONG) == 2
+    assert free_tokens(clip, LONG, last_encoder(family_named("Flux"), 256)) == 256 - 74
+    check_free_tokens(5, 256, clip, LONG, "t5xxl")
     with pytest.raises(ValueError, match=r"tokens is 183, .* leaves 182 of 256 tokens free"):
-        words.check_free_tokens(183, 256, clip, LONG, "t5xxl")
+        check_free_tokens(183, 256, clip, LONG, "t5xxl")
 
 
-def test_stable_diffusion_3_without_its_t5_is_clips_77(words: ModuleType) -> None:
+def test_stable_diffusion_3_without_its_t5_is_clips_77(host) -> None:
     family = family_named("SD 3")
     assert last_encoder(family, 77) == "" and last_encoder(family, 154) == "t5xxl"
-    assert words.free_tokens(cutting("SD 3"), LONG, last_encoder(family, 77)) == 2
+    assert free_tokens(cutting("SD 3"), LONG, last_encoder(family, 77)) == 2
 
 
-def test_labels_of_a_viewed_prompt_leave_its_appended_tail_out(words: ModuleType) -> None:
-    viewing = import_module(words.__name__.replace(".words", ".viewing"))
+def test_labels_of_a_viewed_prompt_leave_its_appended_tail_out(inputs: ModuleType) -> None:
     clip = cutting("Qwen-Image")
     ((chunk,),) = clip.tokenize(TEXT).values()
     length = len(chunk) - 34
     prompt = Prompt("positive", 1, length + 4, tuple(range(length + 4)), (TailMark(length, 4),))
     maps = AttentionMaps((prompt,), (), (), (8, 8), model="QwenImage")
-    (labelled,) = viewing.with_labels(maps, (0,), clip, TEXT, None).prompts
+    (labelled,) = inputs.with_labels(maps, (0,), clip, TEXT, None).prompts
     assert len(labelled.words) == length
     (dog,) = (token for token in labelled.words if token.text == "dog")
     ((_, word),) = clip.tokenizer.untokenize([chunk[34 + dog.index]])
