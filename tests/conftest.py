@@ -33,6 +33,27 @@ RINGS = {
 }
 
 
+THOROUGH_TIMEOUT = 3600  # seconds of one test, with the long counts
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--thorough", action="store_true", help="hundreds of files, inputs, cancels and prompts"
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("thorough") and config.getoption("timeout", None) is None:
+        config.option.timeout = THOROUGH_TIMEOUT
+
+
+@pytest.fixture(scope="session")
+def thorough(pytestconfig: pytest.Config) -> bool:
+    """Whether the long counts are asked for."""
+    return pytestconfig.getoption("thorough")
+
+
 def _skipped() -> list[str]:
     """What will not run, and what to do about it: one line each."""
     reasons = {ring: why() for ring, (_, why) in RINGS.items()}
