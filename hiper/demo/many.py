@@ -35,9 +35,10 @@ def learn_many(
         samples = [drawing.next(one[None]) for drawing, one in zip(draws, clean, strict=True)]
         u = torch.cat([sample.u for sample in samples])
         noise = torch.cat([sample.noise for sample in samples])
-        own = optimiser.tail.repeat_interleave(settings.batch_size, 0)[:, None, None]
+        tails = optimiser.tail
+        own = tails.repeat_interleave(settings.batch_size, 0)[:, None, None]
         errors = loss(settings.terms, denoiser, repeated, u, noise, own)
-        (gradient,) = torch.autograd.grad(errors.sum() / settings.batch_size, [optimiser.tail])
+        (gradient,) = torch.autograd.grad(errors.sum() / settings.batch_size, [tails])
         optimiser.step(gradient)
         if on_step is not None:
             on_step(index, optimiser.average)

@@ -39,6 +39,8 @@ def loss_curve(
     """The loss of each step `(steps,)`, faint, its moving average over it, and the loss on fixed
     samples where it was looked at: the one that falls steadily."""
     values = np.asarray(losses.detach().cpu(), dtype=np.float64)
+    taken = np.isfinite(values)  # a step that overflowed has no loss
+    values = np.interp(np.arange(len(values)), np.flatnonzero(taken), values[taken])
     scale = SUPERSAMPLING
     picture = Image.new("RGB", (width * scale, height * scale), PAGE)
     draw = ImageDraw.Draw(picture)

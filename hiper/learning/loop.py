@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from .draws import Draws
+from .draws import Draw, Draws
 from .objective import Denoiser
 from .optimiser import TailOptimiser
 from .recipe import PAPER, Recipe
 from .stopping import FixedLoss, FixedLossAt, Plateau, StopRule
 from .terms import EQUATION_4, Weighted, loss
+
+MOST_SKIPPED = 24  # overflowing steps in a row: by then a scale of 2^24 is 1
+MOST_HALVINGS = 8
 
 
 @dataclass(frozen=True)
@@ -45,18 +49,20 @@ class Learned:
     and the fixed loss as often as it was taken."""
 
     tail: Tensor
-    losses: Tensor
+    losses: Tensor  # NaN where a step in half precision overflowed and was skipped
     fixed_losses: tuple[FixedLossAt, ...] = ()
+    halvings: int = 0  # of the rate, because it made the fixed loss rise
+    gained: bool | None = None  # whether the fixed loss ever fell; None where it was not taken
 
     @property
     def first_loss(self) -> float:
         """The mean over the first tenth of the steps."""
-        return float(self.losses[: self._tenth].mean())
+        return float(self.losses[: self._tenth].nanmean())
 
     @property
     def last_loss(self) -> float:
         """The mean over the last tenth of the steps."""
-        return float(self.losses[-self._tenth :].mean())
+        return float(self.losses[-self._tenth :].nanmean())
 
     @property
     def _tenth(self) -> int:
@@ -73,6 +79,18 @@ class LossNotFiniteError(RuntimeError):
         )
         self.step = step
         self.learned = learned
+
+
+class NoGradientError(RuntimeError):
+    """The first gradient says that nothing can be learned."""
+
+    def __init__(self, numbers: int) -> None:
+        super().__init__(
+            f"The first gradient is zero in each of the tail's {numbers} numbers, so nothing would "
+            "be learned: what the model draws does not follow the prompt's last vectors. A node on "
+            "the MODEL may stand in for its attention or give out an earlier step's result: take "
+            "it off; with precision fp16 choose bf16 or fp32."
+        )
 
 
 @dataclass(frozen=True)
@@ -93,67 +111,136 @@ def learn(
     loss_scale: float = 1.0,
     check_every: int | None = None,
 ) -> Learned:
-    """Learn the tail `(stages, roles, N, C)` of the latents `(R, C, …)`, one a sample (eq. 4).
+    """Learn the tail `(stages, roles, N, C)` of the latents `(R, C, …)`, one a sample (eq. 4)."""
+    run = LearningRun(clean, tail, settings, loss_scale, check_every)
+    return run.go_on(denoiser, clean, on_step)
+
+
+class LearningRun:
+    """A learning that can be taken up again where an error left it, with the same draws.
 
     Every `check_every` steps the loss is read; None is each step on the CPU, each 16th elsewhere.
-    `loss_scale` is a power of two that keeps half-precision gradients from vanishing.
+    `loss_scale` is a power of two that keeps half-precision gradients from vanishing, and is
+    lowered where it makes them overflow. `size` is the root mean square of the prompt's vectors,
+    for a tail that begins at zero.
     """
-    device = clean.device
-    draws = Draws(settings.recipe, settings.seed, settings.batch_size)
-    tail = tail.detach().to(device, torch.float32)
-    optimiser = TailOptimiser(tail, settings.learning_rate, settings.recipe)
-    losses = torch.zeros(settings.steps, device=device)
-    check_every = check_every or (1 if device.type == "cpu" else 16)
-    good_tail, good_steps = tail.clone(), 0
-    stopping = _Stopping(settings.stop, denoiser, clean, tail, settings.batch_size)
-
-    for index in range(settings.steps):
-        sample = draws.next(clean)
-        picture = clean if len(clean) == 1 else clean[sample.reference.to(device)]
-        picture = picture.expand(settings.batch_size, *clean.shape[1:])
-        u = sample.u.to(device, non_blocking=True)
-        noise = sample.noise.to(device, non_blocking=True)
-        error = loss(settings.terms, denoiser, picture, u, noise, optimiser.tail).mean()
-        (gradient,) = torch.autograd.grad(error * loss_scale, [optimiser.tail])
-        optimiser.step(gradient / loss_scale)
-        losses[index] = error.detach()
-
-        last = index + 1 == settings.steps
-        if last or (index + 1) % check_every == 0:
-            finite = torch.isfinite(losses[good_steps : index + 1]).all()
-            if not bool(finite & torch.isfinite(optimiser.tail).all()):
-                kept = Learned(good_tail.cpu(), losses[:good_steps].cpu()) if good_steps else None
-                raise LossNotFiniteError(index, kept)
-            good_tail.copy_(optimiser.average)
-            good_steps = index + 1
-        if on_step is not None:
-            on_step(LearningStep(index, losses[index], optimiser.average))
-        if stopping.done(index + 1, optimiser.average):
-            return Learned(stopping.tail.cpu(), losses[: index + 1].cpu(), stopping.seen)
-    return Learned(good_tail.cpu(), losses.cpu(), stopping.seen)
-
-
-class _Stopping:
-    """Takes the fixed loss now and then; keeps the tail that did best there."""
 
     def __init__(
-        self, rule: StopRule | None, denoiser: Denoiser, clean: Tensor, tail: Tensor, chunk: int
+        self,
+        clean: Tensor,
+        tail: Tensor,
+        settings: LearningSettings,
+        loss_scale: float = 1.0,
+        check_every: int | None = None,
+        size: float = 1.0,
     ) -> None:
-        self._rule = rule
-        self.seen: tuple[FixedLossAt, ...] = ()
-        if rule is None:
-            return
-        self._fixed = FixedLoss(denoiser, clean, rule.pairs, chunk)
-        first = FixedLossAt(0, self._fixed(tail))
-        self.seen = (first,)
-        self._plateau = Plateau(rule, first.loss)
-        self.tail = tail.clone()
+        self.settings = settings
+        self._first = tail.detach().to(clean.device, torch.float32)
+        self._loss_scale, self._size = loss_scale, size
+        self._check_every = check_every or (1 if clean.device.type == "cpu" else 16)
+        self.halvings = 0
+        self._begin()
 
-    def done(self, steps: int, tail: Tensor) -> bool:
-        if self._rule is None or steps % self._rule.every:
+    def _begin(self) -> None:
+        settings = self.settings
+        rate = settings.learning_rate / 2**self.halvings
+        self._draws = Draws(settings.recipe, settings.seed, settings.batch_size)
+        self._optimiser = TailOptimiser(
+            self._first, rate, settings.recipe, self._loss_scale, self._size
+        )
+        self._losses = torch.zeros(settings.steps, device=self._first.device)
+        self._good_tail, self._good_steps = self._first.clone(), 0
+        self._best_tail = self._first.clone()
+        self._sample: Draw | None = None  # drawn, but its step not yet taken
+        self._skipped = 0  # steps in a row
+        self._plateau: Plateau | None = None
+        self._readings: tuple[FixedLossAt, ...] = ()
+        self.taken = 0
+
+    @property
+    def learned(self) -> Learned | None:
+        """What there is so far, the last tail that is known to be good; None before the first."""
+        if not self._good_steps:
+            return None
+        losses = self._losses[: self._good_steps].cpu()
+        return Learned(self._good_tail.cpu(), losses, self._readings, self.halvings)
+
+    def go_on(
+        self,
+        denoiser: Denoiser,
+        clean: Tensor,
+        on_step: Callable[[LearningStep], None] | None = None,
+    ) -> Learned:
+        """Take the steps that are left; an error leaves all that was learned before it in place."""
+        rule, steps = self.settings.stop, self.settings.steps
+        fixed = rule and FixedLoss(denoiser, clean, rule.pairs, self.settings.batch_size)
+        while True:
+            if fixed and self._is_read(rule) and self._read(fixed):
+                break
+            if self.taken == steps:
+                break
+            self._step(denoiser, clean)
+            if self.taken == steps or self.taken % self._check_every == 0 or self._is_read(rule):
+                self._check()
+            if on_step is not None:
+                index = self.taken - 1
+                on_step(LearningStep(index, self._losses[index], self._optimiser.average))
+        tail = self._good_tail if fixed is None else self._best_tail
+        gained = None if self._plateau is None else self._plateau.gained
+        losses = self._losses[: self.taken].cpu()
+        return Learned(tail.cpu(), losses, self._readings, self.halvings, gained)
+
+    def _step(self, denoiser: Denoiser, clean: Tensor) -> None:
+        count, device = self.settings.batch_size, clean.device
+        if self._sample is None:
+            self._sample = self._draws.next(clean)
+        sample = self._sample
+        picture = clean if len(clean) == 1 else clean[sample.reference.to(device)]
+        picture = picture.expand(count, *clean.shape[1:])
+        u, noise = sample.u.to(device), sample.noise.to(device)
+        tail = self._optimiser.tail
+        error = loss(self.settings.terms, denoiser, picture, u, noise, tail).mean()
+        (gradient,) = torch.autograd.grad(self._optimiser.scaled(error), [tail])
+        if self.taken == 0 and not bool(gradient.any()):
+            raise NoGradientError(tail.numel())
+        stepped = self._optimiser.step(gradient)
+        self._skipped = 0 if stepped else self._skipped + 1
+        self._losses[self.taken] = error.detach() if stepped else torch.nan
+        self._sample = None
+        self.taken += 1
+
+    def _is_read(self, rule: StopRule | None) -> bool:
+        """Whether the fixed loss is due: at the start, now and then, and at the end."""
+        if rule is None or (self._readings and self._readings[-1].steps == self.taken):
             return False
-        now = FixedLossAt(steps, self._fixed(tail))
-        self.seen = (*self.seen, now)
+        return self.taken % rule.every == 0 or self.taken == self.settings.steps
+
+    def _check(self) -> None:
+        """The steps since the last check were all finite, but for those that were skipped."""
+        losses = self._losses[self._good_steps : self.taken]
+        bad = losses.isinf() if self._loss_scale != 1.0 else ~losses.isfinite()
+        tail = self._optimiser.average
+        if bool(bad.any() | ~tail.isfinite().all()) or self._skipped > MOST_SKIPPED:
+            raise LossNotFiniteError(self.taken - 1, self.learned)
+        self._good_tail.copy_(tail)
+        self._good_steps = self.taken
+
+    def _read(self, fixed: FixedLoss) -> bool:
+        """Take the fixed loss, keep the tail that does best there; whether to stop. A rate that
+        only makes it rise is halved, and the run begins again, where the recipe's rate is bold."""
+        tail = self._optimiser.average
+        now = FixedLossAt(self.taken, fixed(tail))
+        if not math.isfinite(now.loss):
+            raise LossNotFiniteError(max(self.taken - 1, 0), self.learned)
+        self._readings = (*self._readings, now)
+        if self._plateau is None:
+            self._plateau = Plateau(self.settings.stop, now.loss)
+            return False
         if now.loss < self._plateau.best:
-            self.tail.copy_(tail)
-        return self._plateau.add(now.loss)
+            self._best_tail.copy_(tail)
+        stop = self._plateau.add(now.loss)
+        rises = not self._plateau.gained and now.loss > self._plateau.first
+        if rises and self.settings.recipe.relative and self.halvings < MOST_HALVINGS:
+            self.halvings += 1
+            self._begin()
+        return stop

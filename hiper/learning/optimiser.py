@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.amp import GradScaler
 from torch.optim.lr_scheduler import LambdaLR
 
 from .recipe import Recipe
@@ -38,28 +39,64 @@ class Bound:
             tail.mul_((self._longest / tail.norm(dim=-1, keepdim=True)).clamp(max=1))
 
 
+def size_of(tail: Tensor, otherwise: float = 1.0) -> Tensor:
+    """The root mean square of each tail `(…, N, C)` as `(…, 1, 1)`; `otherwise` where it is zero,
+    as some encoders pad with nothing."""
+    size = tail.detach().square().mean((-2, -1), keepdim=True).sqrt()
+    return size.where(size > 0, otherwise)
+
+
 class TailOptimiser:
     """Adam over a tail or over many at once `(…, N, C)`, at the recipe's rate, within its bound.
 
-    Tails whose losses are summed don't mix: neither do their gradients, nor does Adam.
+    Tails whose losses are summed don't mix: neither do their gradients, nor does Adam. A relative
+    rate is one on tails divided by their size, where Adam's steps are the same for any size.
     """
 
-    def __init__(self, tail: Tensor, learning_rate: float, recipe: Recipe) -> None:
-        self.tail = tail.detach().clone().requires_grad_(True)
-        self._adam = torch.optim.Adam([self.tail], learning_rate)
+    def __init__(
+        self,
+        tail: Tensor,
+        learning_rate: float,
+        recipe: Recipe,
+        loss_scale: float = 1.0,
+        size: float = 1.0,
+    ) -> None:
+        self._size = size_of(tail, size) if recipe.relative else None
+        own = tail.detach().clone()
+        self._own = (own if self._size is None else own / self._size).requires_grad_(True)
+        self._adam = torch.optim.Adam([self._own], learning_rate)
         self._rate = LambdaLR(self._adam, recipe.rate_at)
-        self._bound = Bound(self.tail, recipe.bound)
-        self._average = Average(self.tail, recipe.average)
+        self._bound = Bound(self._own, recipe.bound)
+        self._average = Average(self._own, recipe.average)
+        self._scaler = GradScaler(tail.device.type, loss_scale, enabled=loss_scale != 1.0)
+
+    @property
+    def tail(self) -> Tensor:
+        """What the next loss is to be taken at, and its gradient in."""
+        return self._sized(self._own.detach()).requires_grad_(True)
 
     @property
     def average(self) -> Tensor:
         """What has been learned: the running mean, or the last tail where the recipe has none."""
-        return self._average.tail
+        return self._sized(self._average.tail)
 
-    def step(self, gradient: Tensor) -> None:
-        """One step down the loss's gradient in `tail`."""
-        self.tail.grad = gradient
-        self._adam.step()
+    def scaled(self, loss: Tensor) -> Tensor:
+        """The loss as its gradient is to be taken, so that in half precision it doesn't vanish."""
+        return self._scaler.scale(loss)
+
+    def step(self, gradient: Tensor) -> bool:
+        """One step down the gradient of the scaled loss in `tail`; none, and False, where that
+        overflowed: then the scale is lowered instead."""
+        before = self._scaler.get_scale()
+        self._own.grad = self._sized(gradient)
+        self._scaler.step(self._adam)
+        self._scaler.update()
         self._rate.step()
-        self._bound.hold(self.tail)
-        self._average.add(self.tail)
+        if self._scaler.get_scale() < before:
+            return False
+        self._bound.hold(self._own)
+        self._average.add(self._own)
+        return True
+
+    def _sized(self, own: Tensor) -> Tensor:
+        return own if self._size is None else own * self._size

@@ -14,6 +14,7 @@ class Recipe:
     antithetic: bool = False  # every second step draws the noise of the one before, negated
     average: float = 0.0  # share of the running mean of tails that each step keeps
     rate: float = 1.0  # what the learning rate is multiplied by at first
+    relative: bool = False  # to the size of the vectors: text encoders differ by a factor of 100
     settles: float = 0.0  # steps after which the rate falls as 1/√; 0 keeps it as it is
     bound: float = 0.0  # how many times as long as at first a vector may get; 0 is any length
     power: float = 1.0  # of u in [0, 1): above 1 draws timesteps towards the less noisy end
@@ -36,5 +37,13 @@ class Recipe:
 PAPER = Recipe()
 # large steps first; averaging makes them bearable, and the bound keeps what was learned from
 # drowning the head
-FAST = Recipe(spread=True, antithetic=True, average=0.98, rate=28.0, settles=30.0, bound=1.0)
+FAST = Recipe(
+    spread=True,
+    antithetic=True,
+    average=0.98,
+    rate=60.0,
+    relative=True,
+    settles=30.0,
+    bound=1.0,
+)
 RECIPES = {"fast": FAST, "paper": PAPER}

@@ -10,6 +10,8 @@ from torch import Tensor
 from .objective import Denoiser
 from .terms import squared_error
 
+REAL_GAIN = 1e-3  # share of the first loss
+
 
 @dataclass(frozen=True)
 class StopRule:
@@ -64,17 +66,21 @@ class FixedLoss:
 
 
 class Plateau:
-    """Follows the fixed loss and says when nothing more is gained."""
+    """Follows the fixed loss and says when nothing more is gained, after something was."""
 
     def __init__(self, rule: StopRule, first: float) -> None:
         self._rule = rule
-        self._first = self.best = first
+        self.first = self.best = first
         self._idle = 0
+
+    @property
+    def gained(self) -> bool:
+        """Whether the loss ever fell by more than rounding could."""
+        return self.first - self.best > REAL_GAIN * self.first
 
     def add(self, loss: float) -> bool:
         """Whether to stop after this reading."""
-        gained = self._first - min(self.best, loss)
-        worth = self._rule.least_gain * gained
+        worth = self._rule.least_gain * (self.first - min(self.best, loss))
         self._idle = 0 if self.best - loss > worth else self._idle + 1
         self.best = min(self.best, loss)
-        return self._idle >= self._rule.patience
+        return self.gained and self._idle >= self._rule.patience

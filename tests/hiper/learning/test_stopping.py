@@ -55,9 +55,13 @@ def test_a_plateau_needs_patience_and_counts_from_the_best() -> None:
     assert plateau.best == 0.19
 
 
-def test_a_rise_from_the_start_stops_too() -> None:
-    plateau = Plateau(StopRule(patience=2), first=1.0)
-    assert [plateau.add(loss) for loss in (1.1, 1.2)] == [False, True]
+def test_nothing_gained_is_no_plateau() -> None:
+    """A stop counts only after a real gain: rounding is none."""
+    plateau = Plateau(StopRule(), first=1.0)
+    assert not any(plateau.add(loss) for loss in (1.1, 1.2, 0.9999, 1.0, 0.9998))
+    assert not plateau.gained
+    assert [plateau.add(loss) for loss in (0.5, 0.5)] == [False, True]
+    assert plateau.gained
 
 
 @pytest.mark.parametrize("name", ["every", "pairs", "patience"])
