@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from comfy_api.v0_0_2 import io
 
+from ..hiper.embedding import HiperEmbedding
 from ..hiper.figures.images import to_image
 from ..hiper.figures.loss_curve import loss_curve
 from ..hiper.host.families import check_learnable, check_width, family_of
 from ..hiper.host.learning import HostLearned, HostSettings, learn_on_host
+from ..hiper.host.masks import where_it_counts
 from ..hiper.host.model.denoiser import PRECISIONS
 from ..hiper.host.tokenizer import check_free_tokens
 from ..hiper.learning.loop import LearningSettings
@@ -135,10 +137,11 @@ class LearnHiperEmbedding(io.ComfyNode):
                     options=list(RECIPES),
                     default="fast",
                     tooltip="paper: Adam at the given learning rate, every sample by chance, the "
-                    "last tail. fast: 28 times the learning rate at first and falling, timesteps "
-                    "spread evenly, noise in opposite pairs, no vector longer than the one it "
-                    "replaces, and the mean of the late tails; on the demo model, where it was "
-                    "measured, it gets further in fewer steps.",
+                    "last tail. fast: 60 times the learning rate at first and falling, relative to "
+                    "the size of the text encoder's vectors, timesteps spread evenly, noise in "
+                    "opposite pairs, no vector longer than the one it replaces, and the mean of "
+                    "the late tails; on the demo model, where it was measured, it gets further in "
+                    "fewer steps.",
                     advanced=True,
                     optional=True,
                 ),
@@ -146,9 +149,21 @@ class LearnHiperEmbedding(io.ComfyNode):
                     "auto_stop",
                     default=True,
                     tooltip="Stop before all steps are taken when a loss on fixed timesteps and "
-                    "noise, looked at every 50 steps, gains no more.",
+                    "noise, taken every 50 steps, gains no more.",
                     advanced=True,
                     optional=True,
+                ),
+                io.Mask.Input(
+                    "mask",
+                    optional=True,
+                    tooltip="Where the subject is: the rest of the picture is not learned. The "
+                    "latent's own noise mask counts as well.",
+                ),
+                HiperEmbeddingSocket.Input(
+                    "embedding",
+                    optional=True,
+                    tooltip="An embedding to go on from, such as what a cancelled run left; its "
+                    "own number of tokens counts.",
                 ),
             ],
             outputs=[
@@ -176,13 +191,17 @@ class LearnHiperEmbedding(io.ComfyNode):
         gradient_checkpointing: str = "auto",
         preview_every: int = 50,
         clip=None,
-        recipe: str = "paper",  # a graph from before these two learns as it did
-        auto_stop: bool = False,
+        recipe: str = "fast",
+        auto_stop: bool = True,
+        mask=None,
+        embedding: HiperEmbedding | None = None,
     ) -> io.NodeOutput:
         check_source(conditioning)
         check_learnable(model)
         check_width(model, conditioning)
         samples = checked_latent(latent, model)
+        within = where_it_counts(latent, samples, mask)
+        tokens = tokens if embedding is None else embedding.tokens
         text = prompt_text(cls.hidden.prompt, cls.hidden.unique_id, "conditioning")
         prompt, options = conditioning[0]
         family, length = family_of(model), prompt.shape[1]
@@ -201,10 +220,18 @@ class LearnHiperEmbedding(io.ComfyNode):
                 StopRule() if auto_stop else None,
             ),
             HostSettings(
-                tokens, precision, gradient_checkpointing, preview_every, text or "", recipe
+                tokens,
+                precision,
+                gradient_checkpointing,
+                preview_every,
+                text or "",
+                recipe,
+                embedding,
             ),
+            within,
         )
-        plot = to_image(loss_curve(learned.losses, fixed=learned.fixed_losses))
+        losses = learned.learned.losses
+        plot = to_image(loss_curve(losses, fixed=learned.learned.fixed_losses))
         return io.NodeOutput(learned.embedding, plot, report(learned, steps))
 
 
@@ -227,14 +254,22 @@ def check_source(conditioning: list) -> None:
         )
 
 
-def report(learned: HostLearned, asked: int) -> str:
-    """One line: loss first and last, seconds, steps of those asked for."""
-    details = learned.embedding.details
-    stopped = f", stopped before {asked} as nothing more was gained" * (details.steps < asked)
-    checkpointed = "; with gradient checkpointing" * learned.checkpointed
-    return (
-        f"{details.steps} steps in {learned.seconds:.0f} s "
-        f"({details.steps / max(learned.seconds, 1e-9):.1f} a second){stopped}; "
-        f"loss {details.first_loss:.4f} in the first tenth, {details.last_loss:.4f} in the last"
-        f"{checkpointed}"
-    )
+def report(found: HostLearned, asked: int) -> str:
+    """One line: loss first and last, seconds, steps of those asked for, and what was done to it."""
+    details, learned = found.embedding.details, found.learned
+    told = [
+        f"{details.steps} steps in {found.seconds:.0f} s "
+        f"({details.steps / max(found.seconds, 1e-9):.1f} a second)"
+        + f", stopped before {asked} as nothing more was gained"
+        * (details.steps < asked),
+        f"loss {details.first_loss:.4f} in the first tenth, {details.last_loss:.4f} in the last",
+    ]
+    if learned.gained is False:
+        told.append("nothing was gained over the embedding to go on from, which is given out again")
+    if learned.halvings:
+        told.append(
+            f"begun again with the rate halved {learned.halvings} times, as the loss rose with more"
+        )
+    if found.plan.recompute:
+        told.append(str(found.plan))
+    return "; ".join(told)

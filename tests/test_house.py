@@ -13,6 +13,7 @@ from support.comfyui import PACK
 ORDER = ("embedding", "prompts", "attention", "learning", "files", "figures", "demo", "host")
 # inside the host: what others stand on first
 IN_HOST = (
+    "masks",
     "folders",
     "families",
     "tokenizer",

@@ -83,6 +83,12 @@ def _problem(part: str) -> str | None:
     return None
 
 
+def shown(path: Path) -> str:
+    """The path as a person knows it: the folder that was used, as ComfyUI calls it or as it is."""
+    default = Path(folder_paths.models_dir).resolve()
+    return f"models/{path.relative_to(default)}" if path.is_relative_to(default) else str(path)
+
+
 def unused(path: Path) -> Path:
     """The path, or with the first number behind it that is not taken: dog, dog_2, dog_3 …"""
     number, free = 2, path

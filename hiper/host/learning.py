@@ -1,4 +1,4 @@
-"""Learning on a ComfyUI model: load, learn, retry with less memory, keep what was learned."""
+"""Learning on a ComfyUI model: load, learn, go on with less memory, keep what was learned."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from torch import Tensor
 
 from ..embedding import EmbeddingDetails, HiperEmbedding
 from ..files.embeddings import write
-from ..learning.loop import Learned, LearningSettings, LearningStep, LossNotFiniteError, learn
-from ..learning.stopping import FixedLossAt
-from ..prompts.placement import initial_tail, placement_of
+from ..learning.loop import Learned, LearningRun, LearningSettings, LearningStep, LossNotFiniteError
+from ..prompts.placement import check_family, initial_tail, placement_of
 from . import folders
 from .families import class_names, encoded_family, family_of
 from .model.denoiser import HostDenoiser, frozen_denoiser
 from .model.gradients import outside_inference_mode
-from .model.memory import needs_checkpointing
-from .progress import LearningProgress
+from .model.memory import Frugality, MemoryPlan
+from .progress import LearningProgress, say_on_node
 
 UNFINISHED = "unfinished.safetensors"
 
@@ -35,18 +34,18 @@ class HostSettings:
     checkpointing: str = "auto"
     preview_every: int = 50
     source_prompt: str = ""
-    recipe: str = "paper"  # by name, as the file says it
+    recipe: str = "fast"  # by name, as the file says it
+    start: HiperEmbedding | None = None  # what to go on from, in place of the prompt's own vectors
 
 
 @dataclass(frozen=True)
 class HostLearned:
-    """A finished embedding, the loss of each step, and how it went."""
+    """A finished embedding and how it went."""
 
     embedding: HiperEmbedding
-    losses: Tensor
+    learned: Learned
     seconds: float
-    checkpointed: bool
-    fixed_losses: tuple[FixedLossAt, ...] = ()
+    plan: MemoryPlan
 
 
 def learn_on_host(
@@ -55,25 +54,19 @@ def learn_on_host(
     latent: Tensor,
     settings: LearningSettings,
     host: HostSettings,
+    mask: Tensor | None = None,
 ) -> HostLearned:
-    """Learn from the latents `(R, C, H, W)` and the one encoded prompt `[[(1, T, C), options]]`."""
+    """Learn from the latents `(R, C, H, W)` and the one encoded prompt `[[(1, T, C), options]]`;
+    inside the mask `(R, 1, H, W)` only, where there is one."""
     started = time.perf_counter()
-    work = _Work(model, conditioning, latent, settings, host)
-    learned = work.attempt(host.checkpointing == "on")
-    if learned is None and host.checkpointing == "auto" and not work.checkpointed:
-        logging.warning("HiPer: out of memory; trying once more with gradient checkpointing.")
-        comfy.model_management.soft_empty_cache()
-        learned = work.attempt(True)
-    if learned is None:
-        raise RuntimeError(work.out_of_memory())
-    seconds = time.perf_counter() - started
-    return HostLearned(
-        work.embedding(learned), learned.losses, seconds, work.checkpointed, learned.fixed_losses
-    )
+    work = _Work(model, conditioning, latent, settings, host, mask)
+    learned = work.learn()
+    embedding = work.embedding(learned)
+    return HostLearned(embedding, learned, time.perf_counter() - started, work.plan)
 
 
 class _Work:
-    """One request to learn, which may be run twice."""
+    """One request to learn, which goes on where it was when memory ran out."""
 
     def __init__(
         self,
@@ -82,82 +75,112 @@ class _Work:
         latent: Tensor,
         settings: LearningSettings,
         host: HostSettings,
+        mask: Tensor | None,
     ) -> None:
-        self.model, self.conditioning, self.latent = model, conditioning, latent
+        self.model, self.conditioning = model, conditioning
+        self.latent, self.mask = latent, mask
         self.settings, self.host = settings, host
         downscale = getattr(model.model.latent_format, "spacial_downscale_ratio", 8)
         self.height, self.width = (size * downscale for size in latent.shape[-2:])
-        self.checkpointed = False
         prompt, options = conditioning[0]
         self.family = encoded_family(model, prompt, options)
         self.placement = placement_of(family_of(model), prompt, options, host.tokens)
         with torch.inference_mode(False):
-            self.initial = initial_tail(prompt.clone(), host.tokens, self.placement)
+            prompt = prompt.clone()
+            self.initial = self._initial(prompt, options)
+            self.size = float(prompt.float().square().mean().sqrt()) or 1.0
+        self.plan = MemoryPlan(model, host.checkpointing)
+        self.run: LearningRun | None = None
 
-    def attempt(self, checkpointing: bool) -> Learned | None:
+    def _initial(self, prompt: Tensor, options: dict) -> Tensor:
+        start = self.host.start
+        if start is None:
+            return initial_tail(prompt, self.host.tokens, self.placement)
+        check_family(start, prompt, options)
+        if start.details.placement != self.placement:
+            raise ValueError(
+                f"The embedding to go on from is one to {start.details.placement}, but behind this "
+                f"prompt a tail has to {self.placement}: learn on the model that it was learned on."
+            )
+        return start.tail.clone()
+
+    def learn(self) -> Learned:
+        """Every step, with as little saving of memory as they run with."""
+        self._measure()
+        while True:
+            learned = self._attempt()
+            if learned is not None:
+                break
+            if not self.plan.save_more():
+                raise RuntimeError(self._out_of_memory())
+            taken = self.run.taken if self.run is not None else 0
+            logging.warning(
+                "HiPer: out of memory at step %d; going on from there %s.", taken + 1, self.plan
+            )
+            comfy.model_management.soft_empty_cache()
+        if learned.gained is False and self.host.start is None:
+            raise RuntimeError(self._nothing_gained(learned))
+        return learned
+
+    def _measure(self) -> None:
+        """How much a step needs, by one call that keeps nothing."""
+        if not self.plan.measurable:
+            return
+        try:
+            with self._denoiser() as denoiser:
+                clean, count = self._clean(denoiser), self.settings.batch_size
+                self.plan.measure(denoiser, clean, self.initial, count)
+        except Exception as error:
+            if not comfy.model_management.is_oom(error):
+                raise
+            self.plan.save_more()
+        if self.plan.frugality > Frugality.NONE:
+            logging.info("HiPer: learning %s, to fit the device's memory.", self.plan)
+
+    def _attempt(self) -> Learned | None:
         """What was learned, or None where the device's memory ran out."""
         try:
-            return self._run(checkpointing)
+            with self._denoiser() as denoiser:
+                return self._go_on(denoiser)
         except Exception as error:
             if not comfy.model_management.is_oom(error):
                 raise
         return None  # outside of the handler, whose error holds on to the step's memory
 
-    def out_of_memory(self) -> str:
-        """Which settings to lower, each with the value that was too much."""
-        lower = [f"a smaller picture ({self.width}×{self.height} now)"]
-        if self.settings.batch_size > 1:
-            lower.append(f"batch_size 1 ({self.settings.batch_size} now)")
-        lower.append("a lower precision" if self.checkpointed else "gradient_checkpointing on")
-        how = " with gradient checkpointing on" if self.checkpointed else ""
-        return f"Learning ran out of memory{how}: use {', '.join(lower[:-1])} or {lower[-1]}."
-
-    def _run(self, checkpointing: bool) -> Learned:
-        self.checkpointed = checkpointing
-        if not checkpointing and self.host.checkpointing == "auto":
-            with self._denoiser(False) as denoiser:
-                clean, batch = self._clean(denoiser), self.settings.batch_size
-                self.checkpointed = needs_checkpointing(denoiser, clean, self.initial, batch)
-            if self.checkpointed:
-                logging.info("HiPer: gradient checkpointing is on, to fit the device's memory.")
-        with self._denoiser(self.checkpointed) as denoiser:
-            return self._learn(denoiser)
-
-    def _denoiser(self, checkpointing: bool):
-        shape = (self.settings.batch_size, *self.latent.shape[1:])
+    def _denoiser(self):
         return frozen_denoiser(
             self.model,
             self.conditioning,
-            shape,
+            (self.settings.batch_size, *self.latent.shape[1:]),
             self.placement,
             self.host.precision,
-            checkpointing,
+            self.plan.recompute,
+            self.plan.room,
         )
 
     def _clean(self, denoiser: HostDenoiser) -> Tensor:
         latent = self.latent.clone().to(denoiser.device, torch.float32)
         return self.model.model.process_latent_in(latent)
 
-    def _learn(self, denoiser: HostDenoiser) -> Learned:
+    def _go_on(self, denoiser: HostDenoiser) -> Learned:
         clean = self._clean(denoiser)
-        progress = LearningProgress(self.model, self.settings.steps, self.host.preview_every)
-        losses: list[Tensor] = []
+        if self.run is None:
+            mask = None if self.mask is None else self.mask.clone().to(clean)
+            scale = denoiser.loss_scale(clean)
+            self.run = LearningRun(
+                clean, self.initial, self.settings, scale, size=self.size, mask=mask
+            )
+        progress = LearningProgress(
+            self.model, self.settings.steps, self.host.preview_every, self.run.taken
+        )
 
         def watch(step: LearningStep) -> None:
-            losses.append(step.loss)
             progress.watch(step, denoiser, clean)
 
         try:
-            return learn(
-                denoiser,
-                clean,
-                self.initial,
-                self.settings,
-                on_step=watch,
-                loss_scale=denoiser.loss_scale(clean),
-            )
+            return self.run.go_on(denoiser, clean, watch)
         except comfy.model_management.InterruptProcessingException:
-            self._say_cancelled(progress.last, losses)
+            self._say_cancelled(self.run)
             raise
         except LossNotFiniteError as error:
             if error.learned is None:
@@ -166,28 +189,48 @@ class _Work:
         finally:
             progress.close()
 
-    def _say_cancelled(self, last: LearningStep | None, losses: list[Tensor]) -> None:
-        if last is None:
-            logging.warning(
-                "HiPer: learning was cancelled in its first step; there is nothing to keep."
-            )
-            return
-        logging.warning(
-            "HiPer: learning was cancelled at step %d of %d. %s",
-            last.index + 1,
-            self.settings.steps,
-            self.keep(Learned(last.tail.cpu(), torch.stack(losses).cpu())),
+    def _out_of_memory(self) -> str:
+        """Which settings to lower, each with the value that was too much; what there is is kept."""
+        lower = [f"a smaller picture ({self.width}×{self.height} now)"]
+        if self.settings.batch_size > 1:
+            lower.append(f"batch_size 1 ({self.settings.batch_size} now)")
+        lower.append("a lower precision" if self.plan.recompute else "gradient_checkpointing auto")
+        kept = self.run.learned if self.run is not None else None
+        return (
+            f"Learning ran out of memory {self.plan}: use {', '.join(lower[:-1])} or {lower[-1]}."
+        ) + (f" {self.keep(kept)}" if kept is not None else "")
+
+    def _nothing_gained(self, learned: Learned) -> str:
+        first, last = learned.fixed_losses[0].loss, learned.fixed_losses[-1].loss
+        return (
+            f"Nothing was learned in {len(learned.losses)} steps: the loss on fixed timesteps and "
+            f"noise was {first:.4f} at the start and {last:.4f} at the end, and never lower than "
+            f"at the start: lower learning_rate ({self.settings.learning_rate:g} now), or turn "
+            f"auto_stop off to keep the last tail all the same. {self.keep(learned)}"
         )
 
+    def _say_cancelled(self, run: LearningRun) -> None:
+        learned = run.learned
+        if learned is None:
+            words = "Learning was cancelled in its first step; there is nothing to keep."
+        else:
+            taken, steps = len(learned.losses), self.settings.steps
+            words = f"Learning was cancelled at step {taken} of {steps}. {self.keep(learned)}"
+        logging.warning("HiPer: %s", words)
+        say_on_node(words)
+
     def keep(self, learned: Learned) -> str:
-        """Save what there is under one fixed name, and say so."""
-        path = folders.path_for(UNFINISHED)
+        """Save what there is under a name of its own, and say so."""
+        path = folders.unused(folders.path_for(UNFINISHED))
         try:
             with outside_inference_mode():
-                write(self.embedding(learned), path, overwrite=True)
+                write(self.embedding(learned), path)
         except OSError as error:  # what ended the learning is what the person has to hear of
             return f"The tail so far could not be kept at {path} ({error.strerror})."
-        return f"The tail so far is kept as models/hiper/{UNFINISHED} (until the next such stop)."
+        return (
+            f"The tail so far is kept as {folders.shown(path)}: load it, and connect it to "
+            "embedding to go on from it."
+        )
 
     def embedding(self, learned: Learned) -> HiperEmbedding:
         return HiperEmbedding(

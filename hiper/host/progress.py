@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import comfy.model_management
+import comfy.sd
 import comfy.utils
 import latent_preview
 import torch
 from comfy.model_patcher import ModelPatcher
+from comfy_execution.utils import get_executing_context
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -20,26 +22,25 @@ CONSOLE_EVERY = 10
 class LearningProgress:
     """Follows `learn` step by step; raises within one when the person cancels."""
 
-    def __init__(self, model: ModelPatcher, steps: int, preview_every: int) -> None:
+    def __init__(self, model: ModelPatcher, steps: int, preview_every: int, taken: int = 0) -> None:
         self._bar = comfy.utils.ProgressBar(steps)
-        self._console = tqdm(total=steps, desc="HiPer", unit="step")
+        self._console = tqdm(total=steps, initial=taken, desc="HiPer", unit="step")
         self._steps = steps
         self._preview_every = preview_every
-        self._previewer = latent_preview.get_previewer(model.load_device, model.model.latent_format)
+        self._previewer = previewer_of(model) if preview_every else None
         self._noise: Tensor | None = None
-        self.last: LearningStep | None = None
 
     def watch(self, step: LearningStep, denoiser: HostDenoiser, clean: Tensor) -> None:
-        self.last = step
         done = step.index + 1
-        self._console.update()
+        self._console.update(done - self._console.n)
         if done % CONSOLE_EVERY == 0 or done == self._steps:
             self._console.set_postfix(loss=f"{step.loss.item():.4f}", refresh=False)
         preview = None
         due = self._preview_every and (done % self._preview_every == 0 or done == self._steps)
         if due and self._previewer is not None:
-            estimate = self._estimate(step.tail, denoiser, clean)
-            preview = self._previewer.decode_latent_to_preview_image("JPEG", estimate)
+            with torch.no_grad():  # a decoder's graph would be kept for as long as its picture
+                estimate = self._estimate(step.tail, denoiser, clean)
+                preview = self._previewer.decode_latent_to_preview_image("JPEG", estimate)
         self._bar.update_absolute(done, self._steps, preview)
         comfy.model_management.throw_exception_if_processing_interrupted()
 
@@ -48,10 +49,33 @@ class LearningProgress:
         if self._noise is None:
             generator = torch.Generator().manual_seed(0)
             self._noise = torch.randn(clean[:1].shape, generator=generator).to(clean.device)
-        with torch.no_grad():
-            sigma = denoiser.sigmas(torch.full((1,), PREVIEW_LEVEL, device=clean.device))
-            noisy = denoiser.noise(clean[:1], self._noise, sigma)
-            return denoiser.denoise(noisy, sigma, tail)
+        sigma = denoiser.sigmas(torch.full((1,), PREVIEW_LEVEL, device=clean.device))
+        noisy = denoiser.noise(clean[:1], self._noise, sigma)
+        return denoiser.denoise(noisy, sigma, tail)
 
     def close(self) -> None:
         self._console.close()
+
+
+def previewer_of(model: ModelPatcher) -> latent_preview.LatentPreviewer | None:
+    """ComfyUI's previewer; but one that loads a VAE of its own to decode could push the model that
+    is learning off its device: then colours alone."""
+    space = model.model.latent_format
+    previewer = latent_preview.get_previewer(model.load_device, space)
+    if not isinstance(getattr(previewer, "taesd", None), comfy.sd.VAE):
+        return previewer
+    if space.latent_rgb_factors is None:
+        return None
+    return latent_preview.Latent2RGBPreviewer(
+        space.latent_rgb_factors, space.latent_rgb_factors_bias, space.latent_rgb_factors_reshape
+    )
+
+
+def say_on_node(words: str) -> None:
+    """Show a sentence on the node that is running, where an editor is looking on."""
+    from server import PromptServer  # not there before ComfyUI serves
+
+    context = get_executing_context()
+    server = getattr(PromptServer, "instance", None)
+    if context is not None and server is not None:
+        server.send_progress_text(words, context.node_id)

@@ -82,14 +82,14 @@ class LossNotFiniteError(RuntimeError):
 
 
 class NoGradientError(RuntimeError):
-    """The first gradient says that nothing can be learned."""
+    """What the model draws does not follow the tail, in the first step or in a later one."""
 
     def __init__(self, numbers: int) -> None:
         super().__init__(
-            f"The first gradient is zero in each of the tail's {numbers} numbers, so nothing would "
-            "be learned: what the model draws does not follow the prompt's last vectors. A node on "
-            "the MODEL may stand in for its attention or give out an earlier step's result: take "
-            "it off; with precision fp16 choose bf16 or fp32."
+            f"The gradient is zero in each of the tail's {numbers} numbers, so nothing is learned: "
+            "what the model draws does not follow the prompt's last vectors. A node on the MODEL "
+            "may stand in for its attention or give out an earlier step's result: take it off; "
+            "with precision fp16 choose bf16 or fp32."
         )
 
 
@@ -122,7 +122,7 @@ class LearningRun:
     Every `check_every` steps the loss is read; None is each step on the CPU, each 16th elsewhere.
     `loss_scale` is a power of two that keeps half-precision gradients from vanishing, and is
     lowered where it makes them overflow. `size` is the root mean square of the prompt's vectors,
-    for a tail that begins at zero.
+    for a tail that begins at zero. Inside `mask` `(R, 1, …)` a picture counts, else all of it.
     """
 
     def __init__(
@@ -133,8 +133,10 @@ class LearningRun:
         loss_scale: float = 1.0,
         check_every: int | None = None,
         size: float = 1.0,
+        mask: Tensor | None = None,
     ) -> None:
         self.settings = settings
+        self._mask = mask
         self._first = tail.detach().to(clean.device, torch.float32)
         self._loss_scale, self._size = loss_scale, size
         self._check_every = check_every or (1 if clean.device.type == "cpu" else 16)
@@ -152,7 +154,9 @@ class LearningRun:
         self._good_tail, self._good_steps = self._first.clone(), 0
         self._best_tail = self._first.clone()
         self._sample: Draw | None = None  # drawn, but its step not yet taken
+        self._stepped = False  # ever
         self._skipped = 0  # steps in a row
+        self._blind = torch.tensor(False, device=self._first.device)  # a gradient of zeros
         self._plateau: Plateau | None = None
         self._readings: tuple[FixedLossAt, ...] = ()
         self.taken = 0
@@ -160,7 +164,7 @@ class LearningRun:
     @property
     def learned(self) -> Learned | None:
         """What there is so far, the last tail that is known to be good; None before the first."""
-        if not self._good_steps:
+        if not (self._stepped and self._good_steps):
             return None
         losses = self._losses[: self._good_steps].cpu()
         return Learned(self._good_tail.cpu(), losses, self._readings, self.halvings)
@@ -173,7 +177,8 @@ class LearningRun:
     ) -> Learned:
         """Take the steps that are left; an error leaves all that was learned before it in place."""
         rule, steps = self.settings.stop, self.settings.steps
-        fixed = rule and FixedLoss(denoiser, clean, rule.pairs, self.settings.batch_size)
+        count = self.settings.batch_size
+        fixed = rule and FixedLoss(denoiser, clean, rule.pairs, count, self._mask)
         while True:
             if fixed and self._is_read(rule) and self._read(fixed):
                 break
@@ -191,20 +196,24 @@ class LearningRun:
         return Learned(tail.cpu(), losses, self._readings, self.halvings, gained)
 
     def _step(self, denoiser: Denoiser, clean: Tensor) -> None:
-        count, device = self.settings.batch_size, clean.device
+        device = clean.device
         if self._sample is None:
             self._sample = self._draws.next(clean)
         sample = self._sample
-        picture = clean if len(clean) == 1 else clean[sample.reference.to(device)]
-        picture = picture.expand(count, *clean.shape[1:])
+        picture, mask = (
+            None if each is None else of_samples(each, sample.reference.to(device))
+            for each in (clean, self._mask)
+        )
         u, noise = sample.u.to(device), sample.noise.to(device)
         tail = self._optimiser.tail
-        error = loss(self.settings.terms, denoiser, picture, u, noise, tail).mean()
-        (gradient,) = torch.autograd.grad(self._optimiser.scaled(error), [tail])
+        error = loss(self.settings.terms, denoiser, picture, u, noise, tail, mask).mean()
+        gradient = _gradient(self._optimiser.scaled(error), tail)
         if self.taken == 0 and not bool(gradient.any()):
             raise NoGradientError(tail.numel())
+        self._blind = self._blind | ~gradient.any()
         stepped = self._optimiser.step(gradient)
         self._skipped = 0 if stepped else self._skipped + 1
+        self._stepped = self._stepped or stepped
         self._losses[self.taken] = error.detach() if stepped else torch.nan
         self._sample = None
         self.taken += 1
@@ -220,8 +229,11 @@ class LearningRun:
         losses = self._losses[self._good_steps : self.taken]
         bad = losses.isinf() if self._loss_scale != 1.0 else ~losses.isfinite()
         tail = self._optimiser.average
-        if bool(bad.any() | ~tail.isfinite().all()) or self._skipped > MOST_SKIPPED:
-            raise LossNotFiniteError(self.taken - 1, self.learned)
+        vain = self._skipped and (self._skipped == self.settings.steps)
+        if bool(bad.any() | ~tail.isfinite().all()) or vain or self._skipped > MOST_SKIPPED:
+            raise LossNotFiniteError(self.taken - max(self._skipped, 1), self.learned)
+        if bool(self._blind):
+            raise NoGradientError(tail.numel())
         self._good_tail.copy_(tail)
         self._good_steps = self.taken
 
@@ -244,3 +256,21 @@ class LearningRun:
             self.halvings += 1
             self._begin()
         return stop
+
+
+def _gradient(error: Tensor, tail: Tensor) -> Tensor:
+    try:
+        (gradient,) = torch.autograd.grad(error, [tail])
+    except RuntimeError as problem:
+        if "second time" not in str(problem):
+            raise
+        raise RuntimeError(
+            "A node on the MODEL gives out what an earlier step computed, as caches that skip "
+            "steps do, and no gradient passes through that: take it off while learning."
+        ) from None
+    return gradient
+
+
+def of_samples(each: Tensor, reference: Tensor) -> Tensor:
+    """Those of the references' own `(R, …)` that the samples `(B,)` drew."""
+    return each.expand(len(reference), *each.shape[1:]) if len(each) == 1 else each[reference]

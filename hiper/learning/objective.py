@@ -40,6 +40,7 @@ class Prediction:
     estimate: Tensor
     sigma: Tensor
     error_weight: Tensor
+    mask: Tensor | None = None  # `(B, 1, …)`: where the picture counts
     attention: tuple[AttentionCall, ...] = ()  # of this very call, where a term asked for it
 
 
@@ -50,6 +51,7 @@ def predicted(
     noise: Tensor,
     tail: Tensor,
     attention: bool = False,
+    mask: Tensor | None = None,
 ) -> Prediction:
     """What the model makes of the latents `(B, C, …)` under noise at the timesteps u `(B,)`."""
     sigma = denoiser.sigmas(u)
@@ -60,4 +62,4 @@ def predicted(
             estimate = denoiser.denoise(noisy, sigma, tail)
     else:
         estimate = denoiser.denoise(noisy, sigma, tail)
-    return Prediction(clean, estimate, sigma, denoiser.error_weight(sigma), tuple(seen))
+    return Prediction(clean, estimate, sigma, denoiser.error_weight(sigma), mask, tuple(seen))

@@ -45,23 +45,29 @@ def fixed_pairs(shape: tuple[int, ...], pairs: int) -> tuple[Tensor, Tensor]:
 class FixedLoss:
     """The mean over fixed pairs for the latents `(R, C, …)` in turn, `chunk` of them a call."""
 
-    def __init__(self, denoiser: Denoiser, clean: Tensor, pairs: int, chunk: int) -> None:
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        clean: Tensor,
+        pairs: int,
+        chunk: int,
+        mask: Tensor | None = None,
+    ) -> None:
         pairs = -(-pairs // chunk) * chunk  # a last, smaller call would be a shape of its own
         self._denoiser, self._chunk = denoiser, chunk
         self._clean = clean[torch.arange(pairs) % len(clean)]
+        self._mask = None if mask is None else mask[torch.arange(pairs) % len(clean)]
         u, noise = fixed_pairs(clean.shape[1:], pairs)
         self._u, self._noise = u.to(clean.device), noise.to(clean.device)
 
     @torch.no_grad()
     def __call__(self, tail: Tensor) -> float:
         """The mean for the tail `(stages, roles, N, C)`; as many calls as `pairs / chunk`."""
-        parts = zip(
-            self._clean.split(self._chunk),
-            self._u.split(self._chunk),
-            self._noise.split(self._chunk),
-            strict=True,
-        )
-        losses = [squared_error(self._denoiser, *part, tail) for part in parts]
+        losses = []
+        for part in torch.arange(len(self._u)).split(self._chunk):
+            mask = None if self._mask is None else self._mask[part]
+            clean, u, noise = self._clean[part], self._u[part], self._noise[part]
+            losses.append(squared_error(self._denoiser, clean, u, noise, tail, mask))
         return float(torch.cat(losses).mean())
 
 

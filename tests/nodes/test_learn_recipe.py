@@ -28,8 +28,9 @@ def test_auto_stop_takes_fewer_steps_and_says_so(server: Server) -> None:
     assert "stopped before 1500 as nothing more was gained" in report
 
 
-def test_a_graph_from_before_the_recipes_learns_as_it_did(server: Server) -> None:
-    graph = learned(small())
+def test_a_graph_that_names_no_recipe_learns_as_a_fresh_node(server: Server) -> None:
+    """In the API, in `execute` and in the editor Learn starts with the same."""
+    graph = learned(small(), recipe="fast", auto_stop=True)
     before = graph | {"learn": {**graph["learn"], "inputs": dict(graph["learn"]["inputs"])}}
     del before["learn"]["inputs"]["recipe"], before["learn"]["inputs"]["auto_stop"]
     first, second = (server.run(g)["digest"]["digest"] for g in (graph, before))

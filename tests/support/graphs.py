@@ -50,6 +50,8 @@ def learn(**change: Any) -> dict[str, Any]:
         "precision": "auto",
         "gradient_checkpointing": "auto",
         "preview_every": 0,
+        "recipe": "paper",
+        "auto_stop": False,
     }
     return node("HiPerLearnEmbedding", **(given | change))
 

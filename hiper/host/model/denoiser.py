@@ -13,7 +13,7 @@ import comfy.sampler_helpers
 import comfy.samplers
 import torch
 from comfy.model_patcher import ModelPatcher
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...attention.calls import CROSS, SELF, AttentionCall
 from ...embedding import equal_starts, in_force, shared
@@ -25,8 +25,11 @@ from .gradients import (
     gradient_checkpointing,
     in_training,
     outside_inference_mode,
+    plain_tensors,
     pytorch_attention,
+    without_shortcuts,
 )
+from .loading import learning_copy, loaded
 
 PRECISIONS = {
     "auto": None,
@@ -92,9 +95,17 @@ class HostDenoiser:
             return 1.0
         return float(2 ** (clean[0].numel().bit_length() - 1))
 
+    @property
+    def network(self) -> nn.Module:
+        return self._model.diffusion_model
+
     def weight_storages(self) -> set[int]:
         """Where the model's weights lie, to tell them from activations."""
-        return {p.untyped_storage().data_ptr() for p in self._model.parameters()}
+        return {
+            plain.untyped_storage().data_ptr()
+            for weight in self._model.parameters()
+            for plain in plain_tensors(weight)
+        }
 
     def denoise(self, noisy: Tensor, sigma: Tensor, tail: Tensor) -> Tensor:
         starts = [self.sampling.percent_to_sigma(start) for start in equal_starts(len(tail))]
@@ -162,45 +173,49 @@ def frozen_denoiser(
     placement: str,
     precision: str = "auto",
     checkpointing: bool = False,
+    room: float | None = None,
 ) -> Iterator[HostDenoiser]:
-    """Load the model as a sampler would, let gradients pass, and leave no trace of either."""
-    patcher = model.get_non_dynamic_delegate() if model.is_dynamic() else model.clone()
-    if PRECISIONS[precision] is not None:
-        patcher.set_model_compute_dtype(PRECISIONS[precision])
-    conds = {"positive": comfy.sampler_helpers.convert_cond(conditioning)}
-    options = comfy.model_patcher.create_model_options_clone(patcher.model_options)
-    hook_mode = patcher.hook_mode
-    models: list = []
-    try:
-        comfy.sampler_helpers.prepare_model_patcher(patcher, conds, options)
-        real_model, conds, models = comfy.sampler_helpers.prepare_sampling(
-            patcher, latent_shape, conds, options, force_full_load=True
-        )
-        comfy.samplers.cast_to_load_options(
-            options, device=patcher.load_device, dtype=patcher.model_dtype()
-        )
-        patcher.pre_run()
-        pytorch_attention(options["transformer_options"])
-        options["transformer_options"]["sample_sigmas"] = real_model.model_sampling.sigmas
-        recompute = (
-            gradient_checkpointing(real_model.diffusion_model) if checkpointing else nullcontext()
-        )
-        with (
-            comfy.model_management.cuda_device_context(patcher.load_device),
-            outside_inference_mode(),
-            in_training(),
-            differentiable_weights(real_model),
-            differentiable_operators(real_model.diffusion_model),
-            recompute,
-        ):
-            (entry,) = conds["positive"]
-            yield HostDenoiser(patcher, options, _normal_tensors(entry), placement)
-    finally:
-        comfy.samplers.cast_to_load_options(options, device=patcher.offload_device)
-        patcher.hook_mode = hook_mode
-        patcher.restore_hook_patches()
-        patcher.cleanup()
-        comfy.sampler_helpers.cleanup_models(conds, models)
+    """Load the model, let gradients pass, and leave no trace of either.
+
+    `room` is the bytes to leave free beside its weights, of which the rest is fetched layer by
+    layer; None loads it whole.
+    """
+    with learning_copy(model) as patcher:
+        without_shortcuts(patcher)
+        if PRECISIONS[precision] is not None:
+            patcher.set_model_compute_dtype(PRECISIONS[precision])
+        conds = {"positive": comfy.sampler_helpers.convert_cond(conditioning)}
+        options = comfy.model_patcher.create_model_options_clone(patcher.model_options)
+        hook_mode = patcher.hook_mode
+        models: list = []
+        try:
+            comfy.sampler_helpers.prepare_model_patcher(patcher, conds, options)
+            conds, models = loaded(patcher, latent_shape, conds, options, room)
+            real_model = patcher.model
+            comfy.samplers.cast_to_load_options(
+                options, device=patcher.load_device, dtype=patcher.model_dtype()
+            )
+            patcher.pre_run()
+            pytorch_attention(options["transformer_options"])
+            options["transformer_options"]["sample_sigmas"] = real_model.model_sampling.sigmas
+            network = real_model.diffusion_model
+            recompute = gradient_checkpointing(network) if checkpointing else nullcontext()
+            with (
+                comfy.model_management.cuda_device_context(patcher.load_device),
+                outside_inference_mode(),
+                in_training(),
+                differentiable_weights(real_model),
+                differentiable_operators(network),
+                recompute,
+            ):
+                (entry,) = conds["positive"]
+                yield HostDenoiser(patcher, options, _normal_tensors(entry), placement)
+        finally:
+            comfy.samplers.cast_to_load_options(options, device=patcher.offload_device)
+            patcher.hook_mode = hook_mode
+            patcher.restore_hook_patches()
+            patcher.cleanup()
+            comfy.sampler_helpers.cleanup_models(conds, models)
 
 
 def _normal_tensors(value: Any) -> Any:

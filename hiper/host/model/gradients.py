@@ -12,11 +12,14 @@ import torch.nn.functional as F
 import torch.utils.checkpoint
 from comfy.ldm.modules.attention import attention_pytorch
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
+from comfy.model_patcher import ModelPatcher
 from torch import Tensor, nn
 from torch._ops import OpOverload, OpOverloadPacket
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 NORMS = (F.layer_norm, F.rms_norm)
+SHORTCUTS = ("torch.compile", "easycache", "lazycache")  # keys of core's own wrappers
 
 
 @contextmanager
@@ -28,13 +31,15 @@ def outside_inference_mode() -> Iterator[None]:
 
 @contextmanager
 def in_training() -> Iterator[None]:
-    """Tell ComfyUI's layers to take their differentiable paths."""
-    before = comfy.model_management.in_training
-    comfy.model_management.in_training = True
+    """Tell ComfyUI's layers to take their differentiable paths, at full precision on the way back:
+    core's trainer may have left 8 bits in force there."""
+    management = comfy.model_management
+    before = management.in_training, management.training_fp8_bwd
+    management.in_training, management.training_fp8_bwd = True, False
     try:
         yield
     finally:
-        comfy.model_management.in_training = before
+        management.in_training, management.training_fp8_bwd = before
 
 
 class Differentiable(TorchFunctionMode):
@@ -72,14 +77,28 @@ def _eager_twin(func: Any) -> Callable[..., Any] | None:
     return getattr(eager, name.partition(".")[0], None)
 
 
+def plain_tensors(tensor: Tensor) -> Iterator[Tensor]:
+    """The tensor itself, or those that a quantised one is made of."""
+    if is_traceable_wrapper_subclass(tensor):
+        for name in tensor.__tensor_flatten__()[0]:
+            yield from plain_tensors(getattr(tensor, name))
+    else:
+        yield tensor
+
+
 def same_memory(tensor: Tensor) -> Tensor:
     """A normal tensor over an inference tensor's memory: autograd takes it, nothing is copied."""
-    if type(tensor.data) is not Tensor:  # a quantised weight carries more than one storage
-        return tensor.clone()
+    kind = type(tensor.data)
+    if is_traceable_wrapper_subclass(tensor):  # a quantised weight is made of several tensors
+        names, context = tensor.__tensor_flatten__()
+        inner = {name: same_memory(getattr(tensor, name)) for name in names}
+        return kind.__tensor_unflatten__(inner, context, tensor.shape, tensor.stride())
     view = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
-    return view.set_(
-        tensor.untyped_storage(), tensor.storage_offset(), tensor.shape, tensor.stride()
-    )
+    view.set_(tensor.untyped_storage(), tensor.storage_offset(), tensor.shape, tensor.stride())
+    if kind is not Tensor:  # one that knows more than its numbers, as GGUF's do
+        view = view.as_subclass(kind)
+        view.__dict__.update(tensor.__dict__)
+    return view
 
 
 @contextmanager
@@ -95,8 +114,8 @@ def differentiable_weights(module: nn.Module) -> Iterator[None]:
                 for name, tensor in part._parameters.items():
                     if tensor is not None and tensor.is_inference():
                         originals.append((part._parameters, name, tensor))
-                        normal = nn.Parameter(same_memory(tensor), requires_grad=False)
-                        part._parameters[name] = normal
+                        # no nn.Parameter: that would ask a tensor of another kind for a copy
+                        part._parameters[name] = same_memory(tensor)
                 for name, tensor in part._buffers.items():
                     if tensor is not None and tensor.is_inference():
                         originals.append((part._buffers, name, tensor))
@@ -110,16 +129,26 @@ def differentiable_weights(module: nn.Module) -> Iterator[None]:
 def pytorch_attention(transformer_options: dict[str, Any]) -> None:
     """Pin PyTorch's attention, which is differentiable whichever backend was chosen to start with.
 
-    An override that another node installed keeps its say and is handed PyTorch's as the backend.
+    Another node's override is put aside: it may go its own way whatever backend it is handed, and
+    then no gradient passes.
     """
-    chained = transformer_options.get("optimized_attention_override")
 
     def override(_backend, *args, **kwargs):
-        if chained is None:
-            return attention_pytorch(*args, **kwargs)
-        return chained(attention_pytorch, *args, **kwargs)
+        return attention_pytorch(*args, **kwargs)
 
     transformer_options["optimized_attention_override"] = override
+
+
+def without_shortcuts(patcher: ModelPatcher) -> None:
+    """Put aside, on a patcher of one's own, what skips steps or compiles the network: the one
+    gives out an earlier step's result, the other knows no gradient checkpointing."""
+    for wrappers in patcher.wrappers.values():
+        for key in SHORTCUTS:
+            wrappers.pop(key, None)
+    for key, module in list(patcher.object_patches.items()):
+        original = getattr(module, "_orig_mod", None)  # of torch.compile
+        if original is not None:
+            patcher.object_patches[key] = original
 
 
 def repeated_blocks(model: nn.Module) -> list[nn.Module]:
@@ -173,7 +202,9 @@ def _recompute(block: nn.Module, network: nn.Module):
         kwargs = {key: _frozen_options(value) for key, value in kwargs.items()}
         if written is None:
             written = written_inputs(forward, args, kwargs)
-        return torch.utils.checkpoint.checkpoint(run, *args, use_reentrant=False, **kwargs)
+        return torch.utils.checkpoint.checkpoint(
+            run, *args, use_reentrant=False, preserve_rng_state=False, **kwargs
+        )
 
     def run(*args, **kwargs):
         # an input that the block adds to must look to the second run as it did to the first
