@@ -18,6 +18,7 @@ from .terms import EQUATION_4, Weighted, loss
 
 MOST_SKIPPED = 24  # overflowing steps in a row: by then a scale of 2^24 is 1
 MOST_HALVINGS = 8
+EARLIER_RESULT = ("second time", "not have been used in the graph")  # as autograd says it
 
 
 @dataclass(frozen=True)
@@ -180,8 +181,10 @@ class LearningRun:
         count = self.settings.batch_size
         fixed = rule and FixedLoss(denoiser, clean, rule.pairs, count, self._mask)
         while True:
-            if fixed and self._is_read(rule) and self._read(fixed):
-                break
+            if fixed and self._is_read(rule):
+                if self._read(fixed):
+                    break
+                continue  # it may have begun the run again
             if self.taken == steps:
                 break
             self._step(denoiser, clean)
@@ -262,7 +265,7 @@ def _gradient(error: Tensor, tail: Tensor) -> Tensor:
     try:
         (gradient,) = torch.autograd.grad(error, [tail])
     except RuntimeError as problem:
-        if "second time" not in str(problem):
+        if not any(sign in str(problem) for sign in EARLIER_RESULT):
             raise
         raise RuntimeError(
             "A node on the MODEL gives out what an earlier step computed, as caches that skip "

@@ -91,9 +91,9 @@ class TailOptimiser:
         self._own.grad = self._sized(gradient)
         self._scaler.step(self._adam)
         self._scaler.update()
-        self._rate.step()
         if self._scaler.get_scale() < before:
             return False
+        self._rate.step()
         self._bound.hold(self._own)
         self._average.add(self._own)
         return True
