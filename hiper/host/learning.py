@@ -201,12 +201,14 @@ class _Work:
         ) + (f" {self.keep(kept)}" if kept is not None else "")
 
     def _nothing_gained(self, learned: Learned) -> str:
-        first, last = learned.fixed_losses[0].loss, learned.fixed_losses[-1].loss
+        losses = [at.loss for at in learned.fixed_losses]
+        rate = "lower" if losses[-1] > losses[0] else "higher"
         return (
             f"Nothing was learned in {len(learned.losses)} steps: the loss on fixed timesteps and "
-            f"noise was {first:.4f} at the start and {last:.4f} at the end, and never lower than "
-            f"at the start: lower learning_rate ({self.settings.learning_rate:g} now), or turn "
-            f"auto_stop off to keep the last tail all the same. {self.keep(learned)}"
+            f"noise, {losses[0]:.4f} at the start, was {min(losses):.4f} at best and "
+            f"{losses[-1]:.4f} at the end: choose a {rate} learning_rate "
+            f"({self.settings.learning_rate:g} now), or turn auto_stop off to keep the last tail "
+            f"all the same. {self.keep(learned)}"
         )
 
     def _say_cancelled(self, run: LearningRun) -> None:
