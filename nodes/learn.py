@@ -87,7 +87,7 @@ class LearnHiperEmbedding(io.ComfyNode):
                     default=0,
                     min=0,
                     max=0xFFFFFFFFFFFFFFFF,
-                    control_after_generate=True,
+                    control_after_generate=io.ControlAfterGenerate.fixed,
                     tooltip="Which timesteps and noise are drawn. The same seed learns the same "
                     "tail.",
                 ),
@@ -182,7 +182,7 @@ class LearnHiperEmbedding(io.ComfyNode):
         check_source(conditioning)
         check_learnable(model)
         check_width(model, conditioning)
-        samples = checked_latent(latent, model)
+        samples = checked_latent(latent, model, learned=True)
         text = prompt_text(cls.hidden.prompt, cls.hidden.unique_id, "conditioning")
         prompt, options = conditioning[0]
         family, length = family_of(model), prompt.shape[1]
