@@ -7,17 +7,17 @@ from comfy_api.v0_0_2 import io
 from ..hiper.figures.images import to_image
 from ..hiper.figures.loss_curve import loss_curve
 from ..hiper.host.families import check_learnable, check_width, family_of
+from ..hiper.host.graph import running_node
 from ..hiper.host.learning import HostLearned, HostSettings, learn_on_host
 from ..hiper.host.model.denoiser import PRECISIONS
-from ..hiper.host.tokenizer import check_free_tokens
 from ..hiper.learning.loop import LearningSettings
 from ..hiper.learning.recipe import RECIPES
 from ..hiper.learning.stopping import StopRule
 from ..hiper.prompts.families import REPLACE, last_encoder
-from ..hiper.prompts.placement import check_conditioning, placement_of, tail_marks
+from ..hiper.prompts.placement import check_conditioning, placement_of, tails_in
 from .latent import checked_latent
 from .types import CATEGORY, HiperEmbeddingSocket
-from .words import prompt_text
+from .words import check_room, spoken
 
 # what learning from a plain prompt can't take into account, and what to do instead
 UNWANTED = {
@@ -150,6 +150,14 @@ class LearnHiperEmbedding(io.ComfyNode):
                     advanced=True,
                     optional=True,
                 ),
+                io.String.Input(
+                    "text",
+                    optional=True,
+                    default="",
+                    tooltip="The prompt's text, if it can't be found in the graph: it is counted, "
+                    "so that the tail never cuts a word of it, and kept with the embedding.",
+                    advanced=True,
+                ),
             ],
             outputs=[
                 HiperEmbeddingSocket.Output(
@@ -158,7 +166,7 @@ class LearnHiperEmbedding(io.ComfyNode):
                 io.Image.Output(display_name="loss", tooltip="The loss of each step and its mean."),
                 io.String.Output(display_name="report", tooltip="How it went, in one line."),
             ],
-            hidden=[io.Hidden.prompt, io.Hidden.unique_id],
+            hidden=[io.Hidden.prompt],
         )
 
     @classmethod
@@ -178,16 +186,18 @@ class LearnHiperEmbedding(io.ComfyNode):
         clip=None,
         recipe: str = "paper",  # a graph from before these two learns as it did
         auto_stop: bool = False,
+        text: str = "",
     ) -> io.NodeOutput:
         check_source(conditioning)
         check_learnable(model)
         check_width(model, conditioning)
         samples = checked_latent(latent, model, learned=True)
-        text = prompt_text(cls.hidden.prompt, cls.hidden.unique_id, "conditioning")
+        graph = cls.hidden.prompt
+        (words,) = spoken(graph, running_node(), "conditioning", 1, text)
         prompt, options = conditioning[0]
         family, length = family_of(model), prompt.shape[1]
         if placement_of(family, prompt, options, tokens) == REPLACE:
-            check_free_tokens(tokens, length, clip, text, last_encoder(family, length))
+            check_room(words, tokens, length, clip, last_encoder(family, length))
         learned = learn_on_host(
             model,
             conditioning,
@@ -201,7 +211,12 @@ class LearnHiperEmbedding(io.ComfyNode):
                 StopRule() if auto_stop else None,
             ),
             HostSettings(
-                tokens, precision, gradient_checkpointing, preview_every, text or "", recipe
+                tokens,
+                precision,
+                gradient_checkpointing,
+                preview_every,
+                " ".join(words.texts),
+                recipe,
             ),
         )
         plot = to_image(loss_curve(learned.losses, fixed=learned.fixed_losses))
@@ -221,7 +236,7 @@ def check_source(conditioning: list) -> None:
     for key, sentence in UNWANTED.items():
         if options.get(key) is not None:
             raise ValueError(f"The source conditioning carries {sentence}.")
-    if tail_marks(options):
+    if tails_in(*conditioning[0]):
         raise ValueError(
             "The source conditioning has a HiPer tail in it already: take it from before Compose."
         )

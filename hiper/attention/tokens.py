@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..prompts.placement import TailMark
+from ..prompts.tails import TailMark
 from .maps import AttentionMaps, Prompt, Token
 
 SPECIAL, WORD, TAIL, PAD = "special", "word", "tail", "pad"

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..attention.maps import AttentionMaps, Part, Prompt, SamplingStep, Token
-from ..prompts.placement import TailMark
+from ..prompts.tails import TailMark
 from .atomic import written_whole
 
 FORMAT = 1
@@ -49,13 +49,21 @@ def write(maps: AttentionMaps, path: Path) -> Path:
         "heads": maps.heads,
         "model": maps.model,
         "prompts": [asdict(prompt) for prompt in maps.prompts],
-        "steps": [asdict(step) for step in maps.steps],
+        "steps": [_step(step) for step in maps.steps],
         "parts": parts,
     }
+    if maps.stages:
+        description["stages"] = maps.stages
     text = json.dumps(description, sort_keys=True, ensure_ascii=False)
     with written_whole(path, overwrite=True) as unfinished:
         save_file(tensors, str(unfinished), {METADATA: text})
     return path
+
+
+def _step(step: SamplingStep) -> dict[str, Any]:
+    """A run of one stage says nothing of stages."""
+    said = asdict(step)
+    return said if step.stage > 1 else {key: said[key] for key in said if key != "stage"}
 
 
 def read(path: Path) -> AttentionMaps:
@@ -113,6 +121,11 @@ def _maps(description: dict[str, Any], tensors: list[Tensor]) -> AttentionMaps:
             raise ValueError(f"a map of {part.maps.dtype}")
     height, width = (_whole(side) for side in description["latent_size"])
     cell, total = _whole(description["cell"]), _whole(description["total_steps"])
+    stages = tuple((_whole(h), _whole(w)) for h, w in description.get("stages", ()))
+    for step in steps:
+        _below(_whole(step.stage) - 1, max(1, len(stages)), "stage")
+    if any(min(size) < 1 for size in stages):
+        raise ValueError(f"stages of the sizes {stages}")
     if not parts or min(height, width, cell, total) < 1:
         raise ValueError(f"{len(parts)} maps of a latent {width}×{height}, {total} steps")
     return AttentionMaps(
@@ -124,6 +137,7 @@ def _maps(description: dict[str, Any], tensors: list[Tensor]) -> AttentionMaps:
         total,
         str(description["heads"]),
         str(description["model"]),
+        stages,
     )
 
 

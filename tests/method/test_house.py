@@ -16,6 +16,7 @@ IN_HOST = (
     "folders",
     "families",
     "tokenizer",
+    "graph",
     "demo",
     "attention",
     "model",

@@ -10,10 +10,13 @@ import folder_paths
 import numpy as np
 from PIL import Image
 
+from ...attention.maps import Token
+from ...attention.tokens import WORD
 from ...figures.shown import ShownEntry, ShownMaps
 
 VERSION = 1
 COLUMNS = 11
+NUMBER = "number"
 PREFIX = "hiper_attention"
 
 
@@ -49,7 +52,7 @@ def _payload(
         "width": width,
         "height": height,
         "tokens": [
-            {"index": token.index, "label": token.label, "kind": token.kind}
+            {"index": token.index, "label": token.label, "kind": kind_of(token)}
             for token in entry.tokens
         ],
         "cell": cell,
@@ -57,6 +60,11 @@ def _payload(
         "scale": scale,
         "frames": frames,
     }
+
+
+def kind_of(token: Token) -> str:
+    """A word that nobody could name is a number: who can tell it from padding?"""
+    return NUMBER if token.kind == WORD and not token.text else token.kind
 
 
 def atlas(maps: np.ndarray, places: list[int]) -> Image.Image:
