@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from comfy_execution.utils import get_executing_context
+from comfy_execution.validation import validate_node_input
 
 import nodes
 
@@ -49,3 +50,12 @@ def text_of(class_type: str, inputs: dict[str, Any]) -> tuple[Any, ...] | None:
         return tuple(kind.execute(**inputs).args)
     except Exception:  # it will say so itself when its turn comes
         return None
+
+
+def mismatched(inputs: dict[str, dict[str, Any]], received: dict[str, str]) -> str:
+    """What ComfyUI says of wires of another type, which it leaves to a node that checks its own."""
+    for name, kind in received.items():
+        spec = next((part[name] for part in inputs.values() if name in part), None)
+        if spec is not None and not validate_node_input(kind, spec[0]):
+            return f"{name} wants {spec[0]}, but is given {kind}."
+    return ""

@@ -14,7 +14,7 @@ from ...hiper.figures.shown import ShownMaps
 from ...hiper.host.attention.recording import Recording
 from ...hiper.host.attention.view import Moment, view
 from ...hiper.host.attention.widget import payloads, saved_animation
-from ...hiper.host.graph import running_node
+from ...hiper.host.graph import mismatched, running_node
 from ..latent import checked_latent
 from ..types import CATEGORY, AttentionMapsSocket, AttentionRecordingSocket
 from ..words import Graph, sampler_spoken, samplers_before, spoken
@@ -34,6 +34,10 @@ SOFT, BINARY = "soft", "binary"
 POSITIVE, NEGATIVE = "positive", "negative"
 LARGEST_FRAME = 768  # pixels a side of an animation
 SECONDS_A_FRAME = 0.2
+NO_LATENT = (
+    "A recording is connected, but no latent: connect the LATENT that the recorded sampler gives "
+    "out, so that the viewer waits for it."
+)
 
 
 class AttentionViewer(io.ComfyNode):
@@ -163,6 +167,11 @@ class AttentionViewer(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, input_types: dict[str, str]) -> bool | str:
+        """What is not connected is said before anything runs: the sampling may take long."""
+        return mismatched(cls.INPUT_TYPES(), input_types) or not_connected(input_types) or True
+
+    @classmethod
     def execute(
         cls,
         timestep: float,
@@ -227,18 +236,26 @@ class AttentionViewer(io.ComfyNode):
         )
 
 
+def not_connected(given: dict[str, str]) -> str:
+    """One sentence on what is missing among the connected inputs, of which the types are known."""
+    if "maps" in given:
+        alone = given["maps"] == AttentionRecordingSocket.io_type and "latent" not in given
+        return NO_LATENT if alone else ""
+    missing = [name for name in ("model", "conditioning", "latent") if name not in given]
+    if not missing:
+        return ""
+    return (
+        f"Nothing is connected to {' and '.join(missing)}: connect model, conditioning and latent "
+        "to look at a picture, or maps to show a recording."
+    )
+
+
 def looked_at(model, conditioning, latent, moment: Moment) -> tuple[AttentionMaps, str]:
     """One call of the model on the finished picture."""
-    missing = [
-        name
-        for name, value in (("model", model), ("conditioning", conditioning), ("latent", latent))
-        if value is None
-    ]
+    given = {"model": model, "conditioning": conditioning, "latent": latent}
+    missing = not_connected({name: name for name, value in given.items() if value is not None})
     if missing:
-        raise ValueError(
-            f"Nothing is connected to {' and '.join(missing)}: connect model, conditioning and "
-            "latent to look at a picture, or maps to show a recording."
-        )
+        raise ValueError(missing)
     checked_latent(latent, model)
     checked_conditioning(conditioning, model)
     started = time.perf_counter()
@@ -257,10 +274,7 @@ def recorded(
 ) -> tuple[AttentionMaps, str]:
     """What was seen of the runs that led to a latent, each with the words of its own sampler."""
     if latent is None:
-        raise ValueError(
-            "A recording is connected, but no latent: connect the LATENT that the recorded "
-            "sampler gives out, so that the viewer waits for it."
-        )
+        raise ValueError(NO_LATENT)
     side, clip, labels = named
     stages = []
     for stage, sampler in recording.stages(latent["samples"], samplers_before(graph, node)):
