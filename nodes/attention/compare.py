@@ -90,7 +90,7 @@ class CompareAttention(io.ComfyNode):
                 io.Image.Output(display_name="comparison", tooltip="All of them in one figure."),
                 AttentionMapsSocket.Output(display_name="maps", tooltip="The maps, to save."),
             ],
-            hidden=[io.Hidden.prompt],
+            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
         )
 
     @classmethod
@@ -150,5 +150,5 @@ class CompareAttention(io.ComfyNode):
         return io.NodeOutput(
             torch.cat([to_image(page) for page in pages]),
             maps,
-            ui={"hiper_maps": payloads(shown_maps, pictures)},
+            ui={"hiper_maps": payloads(shown_maps, pictures, cls)},
         )

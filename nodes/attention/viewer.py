@@ -163,7 +163,7 @@ class AttentionViewer(io.ComfyNode):
                 ),
                 io.String.Output(display_name="report", tooltip="What was looked at, in one line."),
             ],
-            hidden=[io.Hidden.prompt],
+            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
         )
 
     @classmethod
@@ -218,12 +218,11 @@ class AttentionViewer(io.ComfyNode):
         masks = shown_maps.mask(
             tokens, pictures[0].size[::-1], threshold if mask == BINARY else None
         )
-        ui = {"hiper_maps": payloads(shown_maps, pictures if image is not None else None)}
+        ui = {"hiper_maps": payloads(shown_maps, pictures if image is not None else None, cls)}
         if save_animation and shown_maps.recorded:
             frames = [fitting(frame) for frame in shown_maps.over_time(tokens, pictures, opacity)]
             length = SECONDS_A_FRAME * len(frames)
-            ui["images"] = [saved_animation(frames, "hiper/attention", length)]
-            ui["animated"] = (True,)
+            ui |= saved_animation(frames, "hiper/attention", length, cls)
         return io.NodeOutput(
             torch.cat([to_image(page) for page in shown_maps.grids()]),
             masks,
