@@ -10,6 +10,7 @@ from ..hiper.embedding import HiperEmbedding
 from ..hiper.host.graph import running_node
 from ..hiper.prompts.families import REPLACE, family_named, last_encoder
 from ..hiper.prompts.placement import behind, check_conditioning, compose, free_padding, tails_in
+from .last_layer import last_layer, warn_of_another
 from .types import CATEGORY, HiperEmbeddingSocket
 from .words import check_room, spoken
 
@@ -78,8 +79,12 @@ class ComposeHiperConditioning(io.ComfyNode):
         text: str = "",
     ) -> io.NodeOutput:
         check_conditioning(conditioning)
-        if embedding.details.placement == REPLACE:
-            graph, family = cls.hidden.prompt, family_named(embedding.details.family)
+        details, family = embedding.details, family_named(embedding.details.family)
+        if family is not None:
+            layer = last_layer(cls.hidden.prompt, running_node(), family.last_layer, clip)
+            warn_of_another(details, layer)
+        if details.placement == REPLACE:
+            graph = cls.hidden.prompt
             words = spoken(graph, running_node(), "conditioning", len(conditioning), text)
             for (prompt, options), said in zip(conditioning, words, strict=True):
                 length = prompt.shape[1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from comfy_api.v0_0_2 import io
 
 from ..hiper.figures.images import to_image
@@ -15,6 +17,7 @@ from ..hiper.learning.recipe import RECIPES
 from ..hiper.learning.stopping import StopRule
 from ..hiper.prompts.families import REPLACE, last_encoder
 from ..hiper.prompts.placement import check_conditioning, placement_of, tails_in
+from .last_layer import last_layer
 from .latent import checked_latent
 from .types import CATEGORY, HiperEmbeddingSocket
 from .words import check_room, spoken
@@ -219,8 +222,11 @@ class LearnHiperEmbedding(io.ComfyNode):
                 recipe,
             ),
         )
+        layer = last_layer(graph, running_node(), family.last_layer if family else 0, clip)
+        embedding = learned.embedding
+        embedding = replace(embedding, details=replace(embedding.details, clip_layer=layer))
         plot = to_image(loss_curve(learned.losses, fixed=learned.fixed_losses))
-        return io.NodeOutput(learned.embedding, plot, report(learned, steps))
+        return io.NodeOutput(embedding, plot, report(learned, steps))
 
 
 def check_source(conditioning: list) -> None:

@@ -108,14 +108,14 @@ def upstream(
         link = waiting.pop(0)
         if not is_link(link) or link[0] in seen or link[0] not in graph:
             continue
-        if kinds and _kind(graph, link) not in kinds:
+        if kinds and kind_of(graph, link) not in kinds:
             continue
         seen.append(link[0])
         waiting += graph[link[0]].get("inputs", {}).values()
     return seen
 
 
-def _kind(graph: Graph, link: list) -> str:
+def kind_of(graph: Graph, link: list) -> str:
     """What comes over a link, "*" where that can't be told."""
     kinds = outputs_of(graph[link[0]].get("class_type", ""))
     kind = kinds[link[1]] if isinstance(link[1], int) and link[1] < len(kinds) else "*"
@@ -186,7 +186,7 @@ class _Search:
         """Whether a conditioning may come over a link."""
         if not is_link(link) or link[0] not in self.graph:
             return False
-        kind = _kind(self.graph, link)
+        kind = kind_of(self.graph, link)
         return "CONDITIONING" in kind or kind == "*"
 
     def _joined(self, inputs: dict[str, Any]) -> list[Spoken]:
