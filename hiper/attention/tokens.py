@@ -41,6 +41,11 @@ def tokens_of(prompt: Prompt) -> list[Token]:
     return tokens
 
 
+def may_be_padding(token: Token) -> bool:
+    """Padding, or a number that nobody could name: who can tell it from a word?"""
+    return token.kind == PAD or (token.kind == WORD and not token.text)
+
+
 def tail_labels(tails: Sequence[TailMark]) -> dict[int, str]:
     """`hiper 1 … N` by column; with several tails `hiper 1-1 …`, so that each is told apart."""
     labels = {}

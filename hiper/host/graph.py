@@ -15,7 +15,7 @@ TEXT_MODULES = ("comfy_extras.nodes_string", "comfy_extras.nodes_primitive")
 def running_node() -> str | None:
     """The id of the node that is being executed.
 
-    As a hidden input it would be part of the cache's key, and a copied node would run anew.
+    As a hidden input it is, by ComfyUI's rule, part of the cache's key: a copied node runs anew.
     """
     context = get_executing_context()
     return None if context is None else context.node_id

@@ -226,7 +226,7 @@ def test_compare_is_one_call_on_one_noise(call, model) -> None:
     a, b, c = (maps.mean(maps.prompts_of(letter)[0]) for letter in "abc")
     assert torch.equal(a, b)  # (b) has the same vectors under another mark
     assert not torch.equal(a, c)
-    two = call("HiPerCompareAttention", conditioning_a=text(), conditioning_b=text(77, 3), **given)
+    two = call("HiPerCompareAttention", conditioning_a=text(), conditioning_b=with_tail(), **given)
     assert two.args[0].shape[1] < figure.shape[1]
 
 
