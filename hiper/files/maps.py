@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ def write(maps: AttentionMaps, path: Path) -> Path:
         "total_steps": maps.total_steps,
         "heads": maps.heads,
         "model": maps.model,
-        "prompts": [asdict(prompt) for prompt in maps.prompts],
+        "prompts": [_said(prompt) for prompt in maps.prompts],
         "steps": [_step(step) for step in maps.steps],
         "parts": parts,
     }
@@ -58,6 +58,14 @@ def write(maps: AttentionMaps, path: Path) -> Path:
     with written_whole(path, overwrite=True) as unfinished:
         save_file(tensors, str(unfinished), {METADATA: text})
     return path
+
+
+def _said(prompt: Prompt) -> dict[str, Any]:
+    """All of a prompt but its tails' vectors, which have a file of their own."""
+    said = asdict(replace(prompt, tails=()))
+    kept = ("start", "tokens", "strength")
+    said["tails"] = [{key: getattr(mark, key) for key in kept} for mark in prompt.tails]
+    return said
 
 
 def _step(step: SamplingStep) -> dict[str, Any]:

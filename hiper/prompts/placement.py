@@ -16,7 +16,7 @@ from .families import (
     family_named,
     names_of_width,
 )
-from .tails import PLACED, TAILS, PlacedTail, TailMark, tail_marks, tails_in
+from .tails import PLACED, TAILS, TailMark, tail_marks, tails_in
 
 
 def check_conditioning(conditioning: list) -> None:
@@ -112,7 +112,7 @@ def compose(conditioning: list, embedding: HiperEmbedding, strength: float) -> l
             prompt, options, vectors * strength, placement, strength, there
         )
         options[TAILS] = tuple(
-            mark if mark in there else PlacedTail(mark.start, mark.tokens, mark.strength, known)
+            mark if mark in there else TailMark(mark.start, mark.tokens, mark.strength, known)
             for mark in options[TAILS]
         )
         composed.append([placed, options])

@@ -25,22 +25,17 @@ MOST_KNOWN = 256  # tails that are remembered, of about 15 KB each
 
 @dataclass(frozen=True)
 class TailMark:
-    """Columns `start … start + tokens − 1` of an embedding `(B, T, C)` are one learned tail."""
+    """Columns `start … start + tokens − 1` of an embedding `(B, T, C)` are one learned tail, of
+    these vectors `(N, C)` before their strength, where they are known."""
 
     start: int
     tokens: int
     strength: float = 1.0
+    vectors: Tensor | None = field(default=None, compare=False, repr=False)
 
     @property
     def columns(self) -> range:
         return range(self.start, self.start + self.tokens)
-
-
-@dataclass(frozen=True)
-class PlacedTail(TailMark):
-    """A mark that knows its tail's vectors `(N, C)`, before their strength."""
-
-    vectors: Tensor | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -102,15 +97,15 @@ def tails_in(
     """
     marks = tail_marks(options)
     length, width = embedding.shape[1:]
-    believed = [m for m in marks if _vectors(m) is None and m.start + m.tokens <= length]
-    vectors = [found for mark in marks if (found := _vectors(mark)) is not None]
+    believed = [m for m in marks if m.vectors is None and m.start + m.tokens <= length]
+    vectors = [mark.vectors for mark in marks if mark.vectors is not None]
     tails = [Tail.of(found) for found in vectors if found.shape[-1] == width]
     tails = list({tail.key: tail for tail in tails + PLACED.of_width(width)}.values())
     rows = embedding[0].detach().float()
     rounding = ROUNDINGS * torch.finfo(embedding.dtype).eps
     found = [mark for tail in _alike(rows, tails) for mark in _places(rows, tail, rounding)]
     if silent:
-        muted = [m for m in marks if m.strength == 0 and _vectors(m) is not None]
+        muted = [m for m in marks if m.strength == 0 and m.vectors is not None]
         found += [m for m in muted if m.columns.stop <= length and not rows[m.columns].any()]
     said = {(mark.start, mark.tokens): mark for mark in marks}
     kept: list[TailMark] = []
@@ -128,10 +123,6 @@ def plain(marks: Iterable[TailMark]) -> tuple[TailMark, ...]:
     return tuple(TailMark(mark.start, mark.tokens, mark.strength) for mark in marks)
 
 
-def _vectors(mark: TailMark) -> Tensor | None:
-    return getattr(mark, "vectors", None)
-
-
 def _alike(rows: Tensor, tails: list[Tail]) -> list[Tail]:
     """The tails whose largest vector has about the direction of any column `(T, C)`."""
     if not tails:
@@ -141,7 +132,7 @@ def _alike(rows: Tensor, tails: list[Tail]) -> list[Tail]:
     return [tails[n] for n in (towards.abs().amax(0) > ALIKE).nonzero().flatten().tolist()]
 
 
-def _places(rows: Tensor, tail: Tail, rounding: float) -> list[PlacedTail]:
+def _places(rows: Tensor, tail: Tail, rounding: float) -> list[TailMark]:
     """Where columns `(T, C)` are a tail `(N, C)` at any one strength but 0."""
     vectors, at, tokens = tail.vectors.to(rows), tail.largest, len(tail.vectors)
     reach = rows[at : max(0, len(rows) - tokens + 1) + at]
@@ -154,5 +145,5 @@ def _places(rows: Tensor, tail: Tail, rounding: float) -> list[PlacedTail]:
         error = (rows[start : start + tokens] - strength * vectors).abs().max()
         if error <= rounding * strength.abs() * vectors.abs().max():
             share = round(float(strength), 4)
-            places.append(PlacedTail(start, tokens, share, tail.vectors))
+            places.append(TailMark(start, tokens, share, tail.vectors))
     return places
