@@ -30,6 +30,7 @@ class EmbeddingDetails:
     first_loss: float = float("nan")
     last_loss: float = float("nan")
     strength: float = 0.8
+    clip_layer: int = 0  # CLIP's last layer in use, from -1; 0 where that isn't known
 
 
 @dataclass(frozen=True)

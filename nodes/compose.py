@@ -7,11 +7,12 @@ import logging
 from comfy_api.v0_0_2 import io
 
 from ..hiper.embedding import HiperEmbedding
-from ..hiper.host.tokenizer import check_free_tokens
+from ..hiper.host.graph import running_node
 from ..hiper.prompts.families import REPLACE, family_named, last_encoder
-from ..hiper.prompts.placement import check_conditioning, compose, free_padding
+from ..hiper.prompts.placement import behind, check_conditioning, compose, free_padding, tails_in
+from .last_layer import last_layer, warn_of_another
 from .types import CATEGORY, HiperEmbeddingSocket
-from .words import prompt_text
+from .words import check_room, spoken
 
 
 class ComposeHiperConditioning(io.ComfyNode):
@@ -50,25 +51,46 @@ class ComposeHiperConditioning(io.ComfyNode):
                     tooltip="Optional: counts the prompt's tokens exactly, so that the tail never "
                     "cuts a word of it.",
                 ),
+                io.String.Input(
+                    "text",
+                    optional=True,
+                    default="",
+                    tooltip="The prompt's text, if it can't be found in the graph: it is counted, "
+                    "so that the tail never cuts a word of it. For combined prompts, one after "
+                    "the other with --- between.",
+                    advanced=True,
+                ),
             ],
             outputs=[
                 io.Conditioning.Output(
                     display_name="conditioning", tooltip="The prompt with the subject behind it."
                 )
             ],
-            hidden=[io.Hidden.prompt, io.Hidden.unique_id],
+            hidden=[io.Hidden.prompt],
         )
 
     @classmethod
     def execute(
-        cls, conditioning: list, embedding: HiperEmbedding, strength: float, clip=None
+        cls,
+        conditioning: list,
+        embedding: HiperEmbedding,
+        strength: float,
+        clip=None,
+        text: str = "",
     ) -> io.NodeOutput:
         check_conditioning(conditioning)
-        if embedding.details.placement == REPLACE:
-            text = prompt_text(cls.hidden.prompt, cls.hidden.unique_id, "conditioning")
-            length = min(entry[0].shape[1] for entry in conditioning)
-            encoder = last_encoder(family_named(embedding.details.family), length)
-            check_free_tokens(embedding.tokens, length, clip, text, encoder)
+        details, family = embedding.details, family_named(embedding.details.family)
+        if family is not None:
+            layer = last_layer(cls.hidden.prompt, running_node(), family.last_layer, clip)
+            warn_of_another(details, layer)
+        if details.placement == REPLACE:
+            graph = cls.hidden.prompt
+            words = spoken(graph, running_node(), "conditioning", len(conditioning), text)
+            for (prompt, options), said in zip(conditioning, words, strict=True):
+                length = prompt.shape[1]
+                taken = behind(tails_in(prompt, options, silent=True), length)
+                encoder = last_encoder(family, length)
+                check_room(said, embedding.tokens, length, clip, encoder, taken)
         else:
             say_padded(conditioning)
         return io.NodeOutput(compose(conditioning, embedding, strength))

@@ -43,7 +43,7 @@ class DrawHiperDemoAnimal(io.ComfyNode):
                     default=0,
                     min=0,
                     max=0xFFFFFFFF,
-                    control_after_generate=True,
+                    control_after_generate=io.ControlAfterGenerate.fixed,
                     tooltip="Which individual: the colours and the pattern of its coat.",
                 ),
             ],

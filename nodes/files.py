@@ -114,4 +114,6 @@ def describe(embedding: HiperEmbedding) -> str:
         line += f" in {details.steps} steps"
     if details.source_prompt:
         line += f' from "{details.source_prompt}"'
+    if details.clip_layer:
+        line += f" behind CLIP's layer {details.clip_layer}"
     return f"{line}; recommended strength {details.strength:g}"

@@ -7,10 +7,11 @@ from typing import Any
 import torch
 
 
-def checked_latent(latent: dict[str, Any], model: Any) -> torch.Tensor:
+def checked_latent(latent: dict[str, Any], model: Any, learned: bool = False) -> torch.Tensor:
     """The latents `(B, C, H, W)` or `(B, C, 1, H, W)` as this model reads them, or one sentence.
 
-    To models that also know time a picture is a film of one frame.
+    To models that also know time a picture is a film of one frame. What is to be learned must be a
+    picture; looked at, an empty one may be of interest.
     """
     samples = latent["samples"]
     if getattr(samples, "is_nested", False):
@@ -28,6 +29,11 @@ def checked_latent(latent: dict[str, Any], model: Any) -> torch.Tensor:
         )
     if samples.ndim == 4 and space.latent_dimensions == 3:
         samples = samples.unsqueeze(2)
+    if learned and not samples.any():
+        raise ValueError(
+            f"The latent of shape {tuple(samples.shape)} is zero everywhere, which is no picture "
+            "but an Empty Latent Image; wanted the picture to learn: connect VAE Encode."
+        )
     broken = int((~torch.isfinite(samples)).sum())
     if broken:
         raise ValueError(

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from comfy_api.v0_0_2 import io
 
 from ..hiper.embedding import HiperEmbedding
 from ..hiper.figures.images import to_image
 from ..hiper.figures.loss_curve import loss_curve
 from ..hiper.host.families import check_learnable, check_width, family_of
+from ..hiper.host.graph import running_node
 from ..hiper.host.learning import HostLearned, HostSettings, learn_on_host
 from ..hiper.host.masks import where_it_counts
 from ..hiper.host.model.denoiser import PRECISIONS
-from ..hiper.host.tokenizer import check_free_tokens
 from ..hiper.learning.loop import LearningSettings
 from ..hiper.learning.recipe import RECIPES
 from ..hiper.learning.stopping import StopRule
 from ..hiper.prompts.families import REPLACE, last_encoder
-from ..hiper.prompts.placement import check_conditioning, placement_of, tail_marks
+from ..hiper.prompts.placement import check_conditioning, placement_of, tails_in
+from .last_layer import last_layer
 from .latent import checked_latent
 from .types import CATEGORY, HiperEmbeddingSocket
-from .words import prompt_text
+from .words import check_room, spoken
 
 # what learning from a plain prompt can't take into account, and what to do instead
 UNWANTED = {
@@ -90,7 +93,7 @@ class LearnHiperEmbedding(io.ComfyNode):
                     default=0,
                     min=0,
                     max=0xFFFFFFFFFFFFFFFF,
-                    control_after_generate=True,
+                    control_after_generate=io.ControlAfterGenerate.fixed,
                     tooltip="Which timesteps and noise are drawn. The same seed learns the same "
                     "tail.",
                 ),
@@ -166,6 +169,14 @@ class LearnHiperEmbedding(io.ComfyNode):
                     tooltip="An embedding to go on from, such as what a cancelled run left; its "
                     "own number of tokens counts.",
                 ),
+                io.String.Input(
+                    "text",
+                    optional=True,
+                    default="",
+                    tooltip="The prompt's text, if it can't be found in the graph: it is counted, "
+                    "so that the tail never cuts a word of it, and kept with the embedding.",
+                    advanced=True,
+                ),
             ],
             outputs=[
                 HiperEmbeddingSocket.Output(
@@ -174,7 +185,7 @@ class LearnHiperEmbedding(io.ComfyNode):
                 io.Image.Output(display_name="loss", tooltip="The loss of each step and its mean."),
                 io.String.Output(display_name="report", tooltip="How it went, in one line."),
             ],
-            hidden=[io.Hidden.prompt, io.Hidden.unique_id],
+            hidden=[io.Hidden.prompt],
         )
 
     @classmethod
@@ -196,19 +207,21 @@ class LearnHiperEmbedding(io.ComfyNode):
         auto_stop: bool = True,
         mask=None,
         embedding: HiperEmbedding | None = None,
+        text: str = "",
     ) -> io.NodeOutput:
         check_source(conditioning)
         check_learnable(model)
         check_width(model, conditioning)
-        samples = checked_latent(latent, model)
+        samples = checked_latent(latent, model, learned=True)
         within = where_it_counts(latent, samples, mask)
         tokens = tokens if embedding is None else embedding.tokens
-        text = prompt_text(cls.hidden.prompt, cls.hidden.unique_id, "conditioning")
+        graph = cls.hidden.prompt
+        (words,) = spoken(graph, running_node(), "conditioning", 1, text)
         prompt, options = conditioning[0]
         family, length = family_of(model), prompt.shape[1]
         if placement_of(family, prompt, options, tokens) == REPLACE:
-            check_free_tokens(tokens, length, clip, text, last_encoder(family, length))
-        learned = learn_on_host(
+            check_room(words, tokens, length, clip, last_encoder(family, length))
+        found = learn_on_host(
             model,
             conditioning,
             samples,
@@ -225,15 +238,17 @@ class LearnHiperEmbedding(io.ComfyNode):
                 precision,
                 gradient_checkpointing,
                 preview_every,
-                text or "",
+                " ".join(words.texts),
                 recipe,
                 embedding,
             ),
             within,
         )
-        losses = learned.learned.losses
-        plot = to_image(loss_curve(losses, fixed=learned.learned.fixed_losses))
-        return io.NodeOutput(learned.embedding, plot, report(learned, steps))
+        layer = last_layer(graph, running_node(), family.last_layer if family else 0, clip)
+        embedding = found.embedding
+        details = replace(embedding.details, clip_layer=layer)
+        plot = to_image(loss_curve(found.learned.losses, fixed=found.learned.fixed_losses))
+        return io.NodeOutput(replace(embedding, details=details), plot, report(found, steps))
 
 
 def check_source(conditioning: list) -> None:
@@ -249,7 +264,7 @@ def check_source(conditioning: list) -> None:
     for key, sentence in UNWANTED.items():
         if options.get(key) is not None:
             raise ValueError(f"The source conditioning carries {sentence}.")
-    if tail_marks(options):
+    if tails_in(*conditioning[0]):
         raise ValueError(
             "The source conditioning has a HiPer tail in it already: take it from before Compose."
         )

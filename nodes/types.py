@@ -14,14 +14,14 @@ class HiperEmbeddingSocket(io.ComfyTypeIO):
     Type = HiperEmbedding
 
 
-@io.comfytype(io_type="ATTENTION_MAPS")
+@io.comfytype(io_type="HIPER_ATTENTION_MAPS")
 class AttentionMapsSocket(io.ComfyTypeIO):
     """Cross-attention maps that were looked at, and their tokens' labels."""
 
     Type = AttentionMaps
 
 
-@io.comfytype(io_type="ATTENTION_RECORDING")
+@io.comfytype(io_type="HIPER_ATTENTION_RECORDING")
 class AttentionRecordingSocket(io.ComfyTypeIO):
     """Cross-attention maps to come: filled when the sampler has run."""
 

@@ -17,6 +17,7 @@ IN_HOST = (
     "folders",
     "families",
     "tokenizer",
+    "graph",
     "demo",
     "attention",
     "model",

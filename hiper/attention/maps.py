@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..prompts.placement import TailMark
+from ..prompts.tails import TailMark
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class SamplingStep:
     index: int
     sigma: float
     timestep: float
+    stage: int = 1  # of sampling runs that follow each other
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class AttentionMaps:
     total_steps: int = 1
     heads: str = "mean of heads"
     model: str = "unknown"
+    stages: tuple[tuple[int, int], ...] = ()  # their latents' sizes, where there are several
 
     @property
     def batch(self) -> int:
@@ -95,8 +97,20 @@ class AttentionMaps:
     def shrink(self, part: Part) -> int:
         """How much smaller than the latent a part's maps are; sizes that don't divide round up."""
         height, width = self._cells(part.prompt)
-        ratio = (height * width / (part.maps.shape[-2] * part.maps.shape[-1])) ** 0.5
+        cells = height * width * self._share(part.step)
+        ratio = (cells / (part.maps.shape[-2] * part.maps.shape[-1])) ** 0.5
         return 2 ** round(torch.log2(torch.tensor(max(ratio, 1.0))).item())
+
+    def _share(self, step: int) -> float:
+        """How many cells the latent had at a step, as a share of those it has at the end."""
+        if not self.stages:
+            return 1.0
+        height, width = self.stages[self._stage_of[step] - 1]
+        return height * width / (self.latent_size[0] * self.latent_size[1])
+
+    @cached_property
+    def _stage_of(self) -> dict[int, int]:
+        return {step.index: step.stage for step in self.steps}
 
     def steps_of(self, prompt: int) -> tuple[SamplingStep, ...]:
         """The steps in which a prompt was active and recorded."""

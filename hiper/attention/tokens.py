@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..prompts.placement import TailMark
+from ..prompts.tails import TailMark
 from .maps import AttentionMaps, Prompt, Token
 
 SPECIAL, WORD, TAIL, PAD = "special", "word", "tail", "pad"
@@ -39,6 +39,11 @@ def tokens_of(prompt: Prompt) -> list[Token]:
         else:
             tokens.append(Token(index, str(index + 1), PAD if named else WORD))
     return tokens
+
+
+def may_be_padding(token: Token) -> bool:
+    """Padding, or a number that nobody could name: who can tell it from a word?"""
+    return token.kind == PAD or (token.kind == WORD and not token.text)
 
 
 def tail_labels(tails: Sequence[TailMark]) -> dict[int, str]:

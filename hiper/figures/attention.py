@@ -49,7 +49,11 @@ def token_grid(shown: Named, scale: float, heading: Heading) -> Image.Image:
     labelled = any(token.text and token.kind != TAIL for token in shown.tokens)
     learned = f"HiPer tail  ·  {len(tails)} learned token{'s' if len(tails) > 1 else ''}"
     sections = [
-        (f"{'Prompt' if labelled else 'Tokens'}  ·  {len(words)}", words, TILE),
+        (
+            f"{'Prompt' if labelled else 'Tokens'}  ·  {len(words)}",
+            words,
+            TILE if labelled or not tails else SMALL,
+        ),
         (learned, tails + whole_tails(tails), TILE),
         (f"Padding  ·  {len(pads)}", pads, SMALL),
     ]

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ..attention.maps import Token
-from ..attention.tokens import PAD, TAIL, WORD
+from ..attention.tokens import TAIL, WORD, may_be_padding
 from .attention import BAR, COLUMNS, TILE, Named, tile_size
 from .heat import colour_bar, signed_tile, tile
 from .page import GAP, MARGIN, Heading, page_of, shortened, text_width, write
@@ -39,8 +39,8 @@ def comparison(
     shown = [
         index
         for index in range(count)
-        if everything or any(named.tokens[index].kind != PAD for named in compared)
-    ]
+        if everything or any(not may_be_padding(named.tokens[index]) for named in compared)
+    ] or list(range(count))
     rows, signed = _rows(compared, shown, count, scale)
     size = tile_size(compared[0].maps)
     beside = min(max(text_width(row.name, 15) for row in rows), 220) + 2 * GAP

@@ -86,7 +86,8 @@ class ShownMaps:
     def moment(self, step: SamplingStep) -> str:
         label = f"t = {step.timestep:.4g}"
         if self.recorded:
-            label += f" (step {step.index + 1} of {self.maps.total_steps})"
+            stage = f", stage {step.stage}" if self.maps.stages else ""
+            label += f" (step {step.index + 1} of {self.maps.total_steps}{stage})"
         return label
 
     @property
@@ -94,7 +95,8 @@ class ShownMaps:
         maps = self.maps
         steps = maps.steps
         if self.recorded:
-            when = f"mean of {len(steps)} of {maps.total_steps} steps"
+            stages = f" in {len(maps.stages)} stages" if maps.stages else ""
+            when = f"mean of {len(steps)} of {maps.total_steps} steps{stages}"
         else:
             when = f"timestep {steps[0].timestep:.4g}"
         if self.shrink is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,11 +14,12 @@ def written_whole(path: Path, overwrite: bool = False) -> Iterator[Path]:
     """A file to write into, which gets the name `path` at the end, when all of it is on disk; an
     existing one is replaced only when asked."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".hiper-", suffix=".part")
-    os.close(handle)
-    unfinished = Path(name)
+    unfinished = path.parent / f".hiper-{secrets.token_hex(8)}.part"
+    unfinished.touch(exist_ok=False)
+    mode = unfinished.stat().st_mode  # what the umask gives; safetensors writes a file of its own
     try:
         yield unfinished
+        unfinished.chmod(mode)
         with unfinished.open("rb+") as file:
             os.fsync(file.fileno())
         if overwrite:

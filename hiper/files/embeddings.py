@@ -20,6 +20,7 @@ from .atomic import written_whole
 FORMAT = 1
 TENSOR = "hiper"
 METADATA = "hiper"  # one key, because safetensors keeps no order among several
+UNSAID = ("clip_layer", 0)  # so that files say no more than those of before it could be known
 LARGEST_FILE = 256 * 2**20
 LONGEST_REASON = 160
 EXTENSIONS = (".safetensors", ".pt")
@@ -30,6 +31,7 @@ def to_bytes(embedding: HiperEmbedding) -> bytes:
     details = {
         key: None if isinstance(value, float) and not math.isfinite(value) else value
         for key, value in asdict(embedding.details).items()
+        if (key, value) != UNSAID
     }
     description = {
         "format": FORMAT,

@@ -108,7 +108,7 @@ class DemoFirstStage(nn.Module):
         super().__init__()
         self.space = LatentSpace()
         self.space.load_state_dict(weights)
-        self.eval().requires_grad_(False)
+        self.train(False).requires_grad_(False)
 
     def encode(self, pixels: Tensor, **_options) -> Tensor:
         return self.space.encode(pixels)

@@ -43,11 +43,11 @@ def path_of(name: str) -> Path:
 
 def path_for(name: str) -> Path:
     """Where an embedding of this name is saved; a name can't leave the folder."""
-    parts = parts_of(name, "models/hiper")
+    folder = save_folder().resolve()
+    parts = parts_of(name, str(folder))
     relative = PurePosixPath(*parts)
     if not relative.name.lower().endswith(".safetensors"):
         relative = relative.with_name(relative.name + ".safetensors")
-    folder = save_folder().resolve()
     path = (folder / relative).resolve()
     if not path.is_relative_to(folder):
         raise ValueError(f"{name!r} leads out of {folder}: choose a name inside it.")

@@ -41,6 +41,26 @@ def read_tokens(clip: Any, text: str, length: int, family: Family | None = None)
     )
 
 
+def read_parts(
+    clip: Any, texts: list[str], columns: list[int], family: Family | None = None
+) -> list[Token]:
+    """Tokens of texts that were encoded one by one and stand behind each other in these columns."""
+    if len(texts) == 1:
+        read = read_tokens(clip, texts[0], len(columns), family)
+        return [replace(token, index=columns[token.index]) for token in read]
+    joined: list[Token] = []
+    for text in texts:
+        left = len(columns) - len(joined)
+        read = _moved(read_tokens(clip, text, left, family), len(joined))
+        joined += [replace(token, index=columns[token.index]) for token in read]
+    if len(joined) != len(columns):
+        raise ValueError(
+            f"The texts for the labels have {len(joined)} tokens, but the conditioning "
+            f"{len(columns)}: give the text that this conditioning was encoded from."
+        )
+    return joined
+
+
 def _moved(tokens: list[Token], by: int) -> list[Token]:
     """Tokens at other columns, their words told apart from those of the columns before."""
     return [
@@ -161,16 +181,16 @@ def free_tokens(clip: Any, text: str, encoder: str = "") -> int:
 
 
 def check_free_tokens(
-    tokens: int, length: int, clip: Any | None, text: str | None, encoder: str = ""
+    tokens: int, length: int, clip: Any | None, text: str, encoder: str = "", taken: int = 0
 ) -> None:
-    """One sentence when the tail would cut a word of the prompt rather than its padding."""
-    if text is None:
-        return
+    """One sentence when the tail would cut a word of the prompt rather than its padding, of which
+    so many tokens are taken by other tails."""
     if clip is None:
         # without the tokenizer: at least one token a word, one start and one end a chunk of 77
         free = length - len(text.split()) - 2 * max(1, length // 77)
     else:
         free = free_tokens(clip, text, encoder)
+    free -= taken
     if tokens > free:
         raise ValueError(
             f"tokens is {tokens}, but the prompt {text[:60]!r} leaves "

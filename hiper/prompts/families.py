@@ -39,15 +39,16 @@ class Family:
     drops_template: bool = False  # its encoder leaves out what stands before the prompt
     joint: JointText | None = None  # None: the text stands in a cross-attention of its own
     hidden: bool = False  # its attention is called without the options that a node can hook
+    last_layer: int = 0  # of CLIP's, counted from the end, that its vectors are taken from
     unseen: str = ""  # why its attention can't be viewed
     refused: str = ""  # why nothing can be learned on it
 
 
 FAMILIES = (
-    Family("SD 1.x", ("SD15",), (768,), REPLACE, 77, 768),
-    Family("SD 2.x", ("SD20",), (1024,), REPLACE, 77, 1024),
-    Family("SDXL", ("SDXL",), (2048,), REPLACE, 77, 1280),
-    Family("SDXL Refiner", ("SDXLRefiner",), (1280,), REPLACE, 77, 1280),
+    Family("SD 1.x", ("SD15",), (768,), REPLACE, 77, 768, last_layer=-1),
+    Family("SD 2.x", ("SD20",), (1024,), REPLACE, 77, 1024, last_layer=-2),
+    Family("SDXL", ("SDXL",), (2048,), REPLACE, 77, 1280, last_layer=-2),
+    Family("SDXL Refiner", ("SDXLRefiner",), (1280,), REPLACE, 77, 1280, last_layer=-2),
     Family(
         "SD 3",
         ("SD3",),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,26 +16,7 @@ from .families import (
     family_named,
     names_of_width,
 )
-
-TAILS = "hiper_tails"  # the option that tells the viewer which columns are learned
-
-
-@dataclass(frozen=True)
-class TailMark:
-    """Columns `start … start + tokens − 1` of an embedding `(B, T, C)` are one learned tail."""
-
-    start: int
-    tokens: int
-    strength: float = 1.0
-
-    @property
-    def columns(self) -> range:
-        return range(self.start, self.start + self.tokens)
-
-
-def tail_marks(options: dict[str, Any]) -> tuple[TailMark, ...]:
-    """The tails that Compose has put into an entry, left to right."""
-    return tuple(options.get(TAILS, ()))
+from .tails import PLACED, TAILS, TailMark, tail_marks, tails_in
 
 
 def check_conditioning(conditioning: list) -> None:
@@ -67,15 +47,21 @@ def initial_tail(prompt: Tensor, tokens: int, placement: str) -> Tensor:
 
 
 def place_tail(
-    embedding: Tensor, options: dict[str, Any], tail: Tensor, placement: str, strength: float = 1.0
+    embedding: Tensor,
+    options: dict[str, Any],
+    tail: Tensor,
+    placement: str,
+    strength: float = 1.0,
+    there: tuple[TailMark, ...] | None = None,
 ) -> tuple[Tensor, dict[str, Any]]:
     """One entry with the tail `(N, C)`, or `(B, N, C)` of one a sample, behind its prompt
     `(B, T, C)`; the entry itself is left be.
 
-    "replace" drops as many padding tokens as the tail has, before any tail already there;
-    "append" makes the sequence longer, and every mask that goes with it.
+    "replace" drops as many padding tokens as the tail has, before the tails that the prompt ends
+    with; "append" makes the sequence longer, and every mask that goes with it. `there` are the
+    tails that it holds, those of its options if unsaid.
     """
-    marks = tail_marks(options)
+    marks = tail_marks(options) if there is None else there
     tokens, length = tail.shape[-2], embedding.shape[1]
     options = dict(options)
     tail = tail.to(embedding) if not tail.requires_grad else tail
@@ -87,8 +73,15 @@ def place_tail(
         options[TAILS] = (*marks, TailMark(length, tokens, strength))
         return join(embedding, tail), options
 
-    end = min((mark.start for mark in marks), default=length)
+    end = length - behind(marks, length)
     free = free_padding(options, end, length)
+    nearest = max((mark.columns.stop for mark in marks if mark.start < end), default=0)
+    if end - nearest < tokens and nearest:
+        raise ValueError(
+            f"The tail has {tokens} tokens, but only {end - nearest} of the prompt's {length} are "
+            "left between a tail that it holds and its end: use fewer tokens, or put this tail "
+            "behind its prompt before the prompts are joined."
+        )
     if tokens >= end or (free is not None and tokens > free):
         raise ValueError(
             f"The tail has {tokens} tokens, but only {end if free is None else free} of the "
@@ -96,7 +89,7 @@ def place_tail(
             "shorter prompt."
         )
     mark = TailMark(end - tokens, tokens, strength)
-    options[TAILS] = (mark, *marks)
+    options[TAILS] = tuple(sorted((mark, *marks), key=lambda each: each.start))
     if free is not None:
         mask, shorter = mask.clone(), length - mask.shape[-1]
         mask[:, mark.start - shorter : end - shorter] = 1
@@ -108,13 +101,31 @@ def place_tail(
 def compose(conditioning: list, embedding: HiperEmbedding, strength: float) -> list:
     """Equation 6: `e_cmp = [e'_tgt, α · tail]` in every entry; nothing that came in is changed."""
     check_conditioning(conditioning)
-    vectors = embedding.vectors() * strength
-    placement = embedding.details.placement
-    composed = []
+    vectors, placement = embedding.vectors(), embedding.details.placement
     for prompt, options in conditioning:
         check_family(embedding, prompt, options)
-        composed.append(list(place_tail(prompt, options, vectors, placement, strength)))
+    held = [tails_in(prompt, options, silent=True) for prompt, options in conditioning]
+    known = PLACED.remember(vectors)
+    composed = []
+    for (prompt, options), there in zip(conditioning, held, strict=True):
+        placed, options = place_tail(
+            prompt, options, vectors * strength, placement, strength, there
+        )
+        options[TAILS] = tuple(
+            mark if mark in there else TailMark(mark.start, mark.tokens, mark.strength, known)
+            for mark in options[TAILS]
+        )
+        composed.append([placed, options])
     return composed
+
+
+def behind(marks: tuple[TailMark, ...], length: int) -> int:
+    """How many columns at the end of a prompt are tails, one behind the other."""
+    end = length
+    for mark in reversed(marks):
+        if mark.columns.stop == end:
+            end = mark.start
+    return length - end
 
 
 def check_family(embedding: HiperEmbedding, prompt: Tensor, options: dict[str, Any]) -> None:

@@ -12,9 +12,10 @@ from ...hiper.figures.page import Heading
 from ...hiper.figures.shown import ShownMaps
 from ...hiper.host.attention.view import Moment, view
 from ...hiper.host.attention.widget import payloads
+from ...hiper.host.graph import running_node
 from ..latent import checked_latent
 from ..types import CATEGORY, AttentionMapsSocket
-from ..words import prompt_text
+from ..words import spoken
 from .inputs import (
     LAYERS,
     checked_conditioning,
@@ -89,7 +90,7 @@ class CompareAttention(io.ComfyNode):
                 io.Image.Output(display_name="comparison", tooltip="All of them in one figure."),
                 AttentionMapsSocket.Output(display_name="maps", tooltip="The maps, to save."),
             ],
-            hidden=[io.Hidden.prompt, io.Hidden.unique_id],
+            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
         )
 
     @classmethod
@@ -125,7 +126,8 @@ class CompareAttention(io.ComfyNode):
                     f"({letter}) is not in force at {timestep:g} %: choose a timestep inside its "
                     "range, or take the range off."
                 )
-            found = prompt_text(cls.hidden.prompt, cls.hidden.unique_id, f"conditioning_{letter}")
+            socket = f"conditioning_{letter}"
+            found = spoken(cls.hidden.prompt, running_node(), socket, len(given[letter]))
             labels = words.get(f"labels_{letter}", "")
             maps = with_labels(maps, tuple(prompts), clip, labels, found)
             shown += prompts
@@ -148,5 +150,5 @@ class CompareAttention(io.ComfyNode):
         return io.NodeOutput(
             torch.cat([to_image(page) for page in pages]),
             maps,
-            ui={"hiper_maps": payloads(shown_maps, pictures)},
+            ui={"hiper_maps": payloads(shown_maps, pictures, cls)},
         )

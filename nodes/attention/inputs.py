@@ -13,12 +13,12 @@ from ...hiper.attention.tokens import labelled
 from ...hiper.figures.images import to_pictures
 from ...hiper.figures.shown import same_shape
 from ...hiper.host.families import check_width
-from ...hiper.host.tokenizer import read_tokens
+from ...hiper.host.tokenizer import read_parts
 from ...hiper.prompts.families import APPEND, Family, family_of_model
 from ...hiper.prompts.placement import check_conditioning
+from ..words import Spoken, given_texts
 
 LAYERS = {"all": None, "latent size": 1, "1/2": 2, "1/4": 4, "1/8": 8}
-LABELS_APART = "---"  # a line of its own between the prompts of a combined conditioning
 
 
 def layers_input() -> io.Combo.Input:
@@ -90,9 +90,9 @@ def checked_pictures(image: torch.Tensor | None, maps: AttentionMaps) -> list[Im
 
 
 def with_labels(
-    maps: AttentionMaps, prompts: tuple[int, ...], clip: Any, text: str, found: str | None
+    maps: AttentionMaps, prompts: tuple[int, ...], clip: Any, text: str, found: list[Spoken]
 ) -> AttentionMaps:
-    """The maps with words for tokens, from the text given, else the one found in the graph."""
+    """The maps with words for tokens, from the text given, else those found in the graph."""
     given = text.strip()
     if clip is None:
         if given:
@@ -101,16 +101,14 @@ def with_labels(
                 "CLIP that the conditioning was encoded with, or clear labels."
             )
         return maps
-    texts = [part.strip() for part in f"\n{given}\n".split(f"\n{LABELS_APART}\n")]
-    if not given:
-        if found is None:
-            return maps
-        texts = [found]
     family = family_of_model([maps.model])
-    for place, prompt in enumerate(prompts):
-        text = texts[min(place, len(texts) - 1)]
+    for prompt in prompts:
+        said = said_by(maps.prompts[prompt], given, found)
+        if not said.known:
+            continue
         try:
-            words = read_tokens(clip, text, written(maps.prompts[prompt], family), family)
+            columns = written(maps.prompts[prompt], family)
+            words = read_parts(clip, said.texts, columns, family)
         except ValueError:
             if given:
                 raise
@@ -119,7 +117,28 @@ def with_labels(
     return maps
 
 
-def written(prompt: Prompt, family: Family | None) -> int:
-    """How many of a prompt's columns its text encoder gave; an appended tail comes behind them."""
-    appended = family is not None and family.placement == APPEND
-    return prompt.length - (sum(mark.tokens for mark in prompt.tails) if appended else 0)
+def said_by(prompt: Prompt, given: str, found: list[Spoken]) -> Spoken:
+    """An entry's words; where an area makes ComfyUI add entries of its own, only if all agree."""
+    place = prompt.number - 1
+    if given:
+        texts = given_texts(given)
+        return Spoken(((texts[min(place, len(texts) - 1)],),))
+    if place < len(found):
+        return found[place]
+    return found[0] if len(set(found)) == 1 else Spoken()
+
+
+def unnamed(maps: AttentionMaps, prompts: tuple[int, ...], clip: Any, labels: str) -> str:
+    """What to say where tokens are numbers though a CLIP is there to name them."""
+    if clip is None or all(maps.prompts[prompt].words for prompt in prompts):
+        return ""
+    return f"; the prompt's words are not known here: write them into {labels}"
+
+
+def written(prompt: Prompt, family: Family | None) -> list[int]:
+    """The columns that the text encoder gave; appended tails stand behind or between them."""
+    columns = list(range(prompt.length))
+    if family is None or family.placement != APPEND:
+        return columns
+    tails = {column for mark in prompt.tails for column in mark.columns}
+    return [column for column in columns if column not in tails]

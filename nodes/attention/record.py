@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from comfy_api.v0_0_2 import io
 
 from ...hiper.attention.gathering import BY_SIZE, EACH, Wish
@@ -152,7 +150,7 @@ class LoadAttentionMaps(io.ComfyNode):
                 io.Combo.Input(
                     "name",
                     options=files.names(),
-                    tooltip="A file in the output folder. Press R to refresh the list.",
+                    tooltip="A file that Save Attention Maps wrote. Press R to refresh the list.",
                 )
             ],
             outputs=[AttentionMapsSocket.Output(display_name="maps", tooltip="For the viewer.")],
@@ -162,7 +160,7 @@ class LoadAttentionMaps(io.ComfyNode):
     def fingerprint_inputs(cls, name: str) -> str:
         """A file that was written anew is read anew."""
         try:
-            return hashlib.sha256(files.path_of(name).read_bytes()).hexdigest()
+            return files.fingerprint(name)
         except (ValueError, OSError):
             return "missing"
 

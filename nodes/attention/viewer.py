@@ -8,14 +8,16 @@ import torch
 from comfy_api.v0_0_2 import io
 
 from ...hiper.attention.maps import AttentionMaps
+from ...hiper.attention.stages import StageMaps, joined
 from ...hiper.figures.images import to_image
 from ...hiper.figures.shown import ShownMaps
 from ...hiper.host.attention.recording import Recording
 from ...hiper.host.attention.view import Moment, view
 from ...hiper.host.attention.widget import payloads, saved_animation
+from ...hiper.host.graph import mismatched, running_node
 from ..latent import checked_latent
 from ..types import CATEGORY, AttentionMapsSocket, AttentionRecordingSocket
-from ..words import prompt_text, sampler_text
+from ..words import Graph, sampler_spoken, samplers_before, spoken
 from .inputs import (
     LAYERS,
     checked_conditioning,
@@ -24,6 +26,7 @@ from .inputs import (
     layers_input,
     seed_input,
     timestep_input,
+    unnamed,
     with_labels,
 )
 
@@ -31,6 +34,10 @@ SOFT, BINARY = "soft", "binary"
 POSITIVE, NEGATIVE = "positive", "negative"
 LARGEST_FRAME = 768  # pixels a side of an animation
 SECONDS_A_FRAME = 0.2
+NO_LATENT = (
+    "A recording is connected, but no latent: connect the LATENT that the recorded sampler gives "
+    "out, so that the viewer waits for it."
+)
 
 
 class AttentionViewer(io.ComfyNode):
@@ -156,8 +163,13 @@ class AttentionViewer(io.ComfyNode):
                 ),
                 io.String.Output(display_name="report", tooltip="What was looked at, in one line."),
             ],
-            hidden=[io.Hidden.prompt, io.Hidden.unique_id],
+            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
         )
+
+    @classmethod
+    def validate_inputs(cls, input_types: dict[str, str]) -> bool | str:
+        """What is not connected is said before anything runs: the sampling may take long."""
+        return mismatched(cls.INPUT_TYPES(), input_types) or not_connected(input_types) or True
 
     @classmethod
     def execute(
@@ -180,34 +192,37 @@ class AttentionViewer(io.ComfyNode):
         image=None,
         clip=None,
     ) -> io.NodeOutput:
-        graph, node = cls.hidden.prompt, cls.hidden.unique_id
+        graph, node = cls.hidden.prompt, running_node()
         if maps is None:
+            side = POSITIVE
             moment = Moment(timestep / 100.0, seed, head - 1 if head else None)
             found, report = looked_at(model, conditioning, latent, moment)
-            text = prompt_text(graph, node, "conditioning")
+            said = spoken(graph, node, "conditioning", len(conditioning))
+            found = with_labels(found, found.prompts_of(side), clip, labels, said)
+        elif isinstance(maps, AttentionMaps):
+            found, report = saved(maps)
+            found = with_labels(found, found.prompts_of(side), clip, labels, [])
         else:
-            found, report = recorded(maps, latent)
-            text = sampler_text(graph, node, side)
+            found, report = recorded(maps, latent, graph, node, (side, clip, labels))
         roles = [prompt.role for prompt in found.prompts]
-        shown = found.prompts_of(side if side in roles or maps is not None else POSITIVE)
+        shown = found.prompts_of(side)
         if not any(found.steps_of(prompt) for prompt in shown):
             raise ValueError(
                 f"There are no maps of the {side} conditioning, only of "
                 f"{' and '.join(dict.fromkeys(roles))}: choose that side, or record both."
             )
-        found = with_labels(found, shown, clip, labels, text)
+        report += unnamed(found, shown, clip, "labels")
         pictures = checked_pictures(image, found)
         shown_maps = ShownMaps(found, shown, LAYERS[layers])
 
         masks = shown_maps.mask(
             tokens, pictures[0].size[::-1], threshold if mask == BINARY else None
         )
-        ui = {"hiper_maps": payloads(shown_maps, pictures if image is not None else None)}
+        ui = {"hiper_maps": payloads(shown_maps, pictures if image is not None else None, cls)}
         if save_animation and shown_maps.recorded:
             frames = [fitting(frame) for frame in shown_maps.over_time(tokens, pictures, opacity)]
             length = SECONDS_A_FRAME * len(frames)
-            ui["images"] = [saved_animation(frames, "hiper/attention", length)]
-            ui["animated"] = (True,)
+            ui |= saved_animation(frames, "hiper/attention", length, cls)
         return io.NodeOutput(
             torch.cat([to_image(page) for page in shown_maps.grids()]),
             masks,
@@ -220,18 +235,26 @@ class AttentionViewer(io.ComfyNode):
         )
 
 
+def not_connected(given: dict[str, str]) -> str:
+    """One sentence on what is missing among the connected inputs, of which the types are known."""
+    if "maps" in given:
+        alone = given["maps"] == AttentionRecordingSocket.io_type and "latent" not in given
+        return NO_LATENT if alone else ""
+    missing = [name for name in ("model", "conditioning", "latent") if name not in given]
+    if not missing:
+        return ""
+    return (
+        f"Nothing is connected to {' and '.join(missing)}: connect model, conditioning and latent "
+        "to look at a picture, or maps to show a recording."
+    )
+
+
 def looked_at(model, conditioning, latent, moment: Moment) -> tuple[AttentionMaps, str]:
     """One call of the model on the finished picture."""
-    missing = [
-        name
-        for name, value in (("model", model), ("conditioning", conditioning), ("latent", latent))
-        if value is None
-    ]
+    given = {"model": model, "conditioning": conditioning, "latent": latent}
+    missing = not_connected({name: name for name, value in given.items() if value is not None})
     if missing:
-        raise ValueError(
-            f"Nothing is connected to {' and '.join(missing)}: connect model, conditioning and "
-            "latent to look at a picture, or maps to show a recording."
-        )
+        raise ValueError(missing)
     checked_latent(latent, model)
     checked_conditioning(conditioning, model)
     started = time.perf_counter()
@@ -239,24 +262,30 @@ def looked_at(model, conditioning, latent, moment: Moment) -> tuple[AttentionMap
     return found, f"one model call in {time.perf_counter() - started:.2f} s"
 
 
-def recorded(maps: Recording | AttentionMaps, latent) -> tuple[AttentionMaps, str]:
-    """What a sampler's run left, or what was saved of one."""
-    if isinstance(maps, AttentionMaps):
-        kept = f"{len(maps.steps)} of {maps.total_steps} steps, {maps.bytes / 2**20:.1f} MB"
-        return maps, kept
+def saved(maps: AttentionMaps) -> tuple[AttentionMaps, str]:
+    """What was saved of a run, or handed on by another viewer."""
+    kept = f"{len(maps.steps)} of {maps.total_steps} steps, {maps.bytes / 2**20:.1f} MB"
+    return maps, kept
+
+
+def recorded(
+    recording: Recording, latent, graph: Graph | None, node: str | None, named: tuple
+) -> tuple[AttentionMaps, str]:
+    """What was seen of the runs that led to a latent, each with the words of its own sampler."""
     if latent is None:
-        raise ValueError(
-            "A recording is connected, but no latent: connect the LATENT that the recorded "
-            "sampler gives out, so that the viewer waits for it."
-        )
-    found = maps.maps()
-    report = (
-        f"{len(found.steps)} of {found.total_steps} steps recorded, "
-        f"{maps.held / 2**20:.1f} MB of at most {maps.wish.limit / 2**20:.0f} MB"
+        raise ValueError(NO_LATENT)
+    side, clip, labels = named
+    stages = []
+    for stage, sampler in recording.stages(latent["samples"], samplers_before(graph, node)):
+        said = sampler_spoken(graph, sampler, side)
+        maps = with_labels(stage.maps, stage.maps.prompts_of(side), clip, labels, said)
+        stages.append(StageMaps(maps, stage.texts))
+    found = joined(stages)
+    runs = f" in {len(stages)} stages" if len(stages) > 1 else ""
+    return found, (
+        f"{len(found.steps)} of {found.total_steps} steps recorded{runs}, "
+        f"{found.bytes / 2**20:.1f} MB of at most {recording.wish.limit / 2**20:.0f} MB"
     )
-    if not maps.ended_with(latent["samples"]):
-        report += "; the latent is not the one that the recorded run ended with"
-    return found, report
 
 
 def fitting(frame):

@@ -6,7 +6,9 @@ const KINDS = [
   { name: "words", kinds: ["word"] },
   { name: "tail", kinds: ["tail"] },
   { name: "padding", kinds: ["special", "pad"] },
+  { name: "unnamed", kinds: ["number"] }, // words or padding: without labels nobody knows
 ];
+const FOLDED = { padding: "padding", unnamed: "tokens without labels" };
 const STEPS = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: "below", ArrowUp: "above" };
 
 export class TokenChips {
@@ -49,7 +51,8 @@ export class TokenChips {
 
   #group(name, tokens) {
     if (!tokens.length) return null;
-    const group = element("div", `hiper-group hiper-${name}`, { role: "group", "aria-label": name });
+    const look = name in FOLDED ? "padding" : name;
+    const group = element("div", `hiper-group hiper-${look}`, { role: "group", "aria-label": name });
     if (name === "tail" && tokens.length > 1) {
       const all = tokens.map(([token]) => token);
       group.append(this.#chip(all, "tail", `all ${all.length} learned tokens`));
@@ -57,12 +60,12 @@ export class TokenChips {
     const chips = tokens.map(([token, { label, kind, index }]) => {
       return this.#chip([token], label, `${kind} · token ${index + 1}`, kind);
     });
-    if (name !== "padding") {
+    if (!(name in FOLDED)) {
       group.append(...chips);
       return group;
     }
     const fold = element("button", "hiper-fold", { type: "button", "aria-expanded": false });
-    fold.textContent = `padding · ${tokens.length}`;
+    fold.textContent = `${FOLDED[name]} · ${tokens.length}`;
     group.append(fold, ...chips);
     return group;
   }
@@ -81,8 +84,9 @@ export class TokenChips {
   set pinned(names) {
     this.#pinned = names;
     for (const chip of this.#chips) chip.button.setAttribute("aria-pressed", this.#isPinned(chip));
-    const folded = this.element.querySelector(".hiper-padding");
-    if (folded?.querySelector("[aria-pressed=true]")) this.#unfold(folded, true);
+    for (const folded of this.element.querySelectorAll(".hiper-padding")) {
+      if (folded.querySelector("[aria-pressed=true]")) this.#unfold(folded, true);
+    }
   }
 
   #isPinned(chip) {

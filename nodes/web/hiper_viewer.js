@@ -3,6 +3,7 @@
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 import { AttentionView } from "./attention_view.js";
+import { meaningOf } from "./graph_meaning.js";
 
 const SHOWS_MAPS = new Set(["HiPerAttentionViewer", "HiPerCompareAttention"]);
 const WIDGET = "hiper_attention";
@@ -12,6 +13,7 @@ const NARROWEST = 400;
 const LATEST_RUNS = 16; // looked through for a result after the page was reloaded
 
 const views = new Map(); // node -> its AttentionView, while it is in a graph
+let opening = true; // the first graph is the one that the page had before it was reloaded
 
 app.registerExtension({
   name: "HiPer.AttentionViewer",
@@ -32,8 +34,10 @@ app.registerExtension({
   },
 
   async afterConfigureGraph() {
+    const reloaded = opening;
+    opening = false;
     const waiting = [...views.keys()].filter((node) => !show(node, app.nodeOutputs[locator(node)]));
-    if (waiting.length) await showLatestRun(waiting);
+    if (waiting.length) await showItsRun(waiting, reloaded);
   },
 });
 
@@ -105,20 +109,30 @@ function locator(node) {
   return !graph || graph.isRootGraph !== false ? `${node.id}` : `${graph.id}:${node.id}`;
 }
 
-/** ComfyUI forgets a page's outputs when it is reloaded; the server still has the latest runs. */
-async function showLatestRun(waiting) {
-  const { id } = app.rootGraph ?? app.graph;
+/**
+ * ComfyUI forgets a page's outputs when it is reloaded; the server still has the latest runs.
+ * A graph's id alone does not tell: a picture that is dragged back brings an older version of it.
+ */
+async function showItsRun(waiting, reloaded) {
+  const graph = app.rootGraph ?? app.graph;
   const answer = await api.fetchApi(`/history?max_items=${LATEST_RUNS}`);
-  if (!answer.ok) return;
+  if (!answer.ok || graph !== (app.rootGraph ?? app.graph)) return;
   const runs = Object.values(await answer.json())
-    .filter((run) => run.prompt?.[3]?.extra_pnginfo?.workflow?.id === id)
+    .filter((run) => run.prompt?.[3]?.extra_pnginfo?.workflow?.id === graph.id)
     .sort((one, other) => other.prompt[0] - one.prompt[0]);
+  const same = (after) => {
+    const meaning = meaningOf(graph.serialize(), after);
+    return runs.filter((run) => meaningOf(run.prompt[3].extra_pnginfo.workflow, after) === meaning);
+  };
+  let own = same(false);
+  // the seeds of the next run stand in the page's own graph, and in no picture's
+  if (!own.length && reloaded) own = same(true);
   for (const node of waiting) {
     const isNode = (key) => key.split(":").at(-1) === `${node.id}`;
-    for (const { prompt, outputs } of runs) {
+    for (const { prompt, outputs } of own) {
       const key = Object.keys(outputs).find(isNode);
-      const same = key && prompt[2][key]?.class_type === node.comfyClass;
-      if (same && views.has(node) && show(node, outputs[key])) break;
+      const found = key && prompt[2][key]?.class_type === node.comfyClass;
+      if (found && views.has(node) && show(node, outputs[key])) break;
     }
   }
 }

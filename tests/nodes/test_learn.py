@@ -33,7 +33,7 @@ def test_the_same_seed_is_the_same_tail_and_another_is_not(server, checkpoints) 
         graph[name] = learn(seed=seed)
         graph[f"digest {name}"] = node("HiPerTestDigest", embedding=[name, 0])
     first = server.run(graph)
-    # another node id is another cache entry, so that this one really learns again
+    # another input is another cache entry, so that this one really learns again
     again = prompts(SD1) | {"picture": latent(), "z": learn(seed=5, preview_every=1)}
     again["digest"] = node("HiPerTestDigest", embedding=["z", 0])
     second = server.run(again)["digest"]["digest"]

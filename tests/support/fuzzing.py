@@ -145,7 +145,7 @@ GOOD = {
     "LATENT": [["picture", 0]],
     "IMAGE": [["paint", 0]],
     "HIPER_EMBEDDING": [["tail", 0]],
-    "ATTENTION_MAPS": [["recorded", 3]],
+    "HIPER_ATTENTION_MAPS": [["recorded", 3]],
 }
 BAD = {  # the wrong things in the right sockets
     "MODEL": [["blind", 0]],
@@ -153,7 +153,7 @@ BAD = {  # the wrong things in the right sockets
     "LATENT": [["broken", 0], ["other", 0], ["tiny", 0]],
     "IMAGE": [["dot", 0], ["two", 0]],
     "HIPER_EMBEDDING": [["wide tail", 0]],
-    "ATTENTION_MAPS": [["recorded", 3]],
+    "HIPER_ATTENTION_MAPS": [["recorded", 3]],
 }
 # a value, something of another type, a node that is not there, an output that is not there
 WRONG = (5, "x", None, [], ["loader", 0], ["target", 0], ["picture", 0], ["nobody", 0], ["tail", 9])

@@ -8,6 +8,21 @@ from support.checkpoints import Shape
 
 Graph = dict[str, dict[str, Any]]
 
+# of the viewer, as a fresh node has them
+WIDGETS = {
+    "timestep": 100.0,
+    "tokens": "",
+    "mask": "soft",
+    "threshold": 0.5,
+    "opacity": 0.75,
+    "labels": "",
+    "layers": "all",
+    "head": 0,
+    "seed": 0,
+    "side": "positive",
+    "save_animation": False,
+}
+
 
 def node(kind: str, **inputs: Any) -> dict[str, Any]:
     return {"class_type": kind, "inputs": inputs}

@@ -6,18 +6,17 @@ from pathlib import Path
 
 import folder_paths
 
+from ...files.maps import is_maps
 from .. import folders
 
 EXTENSION = ".safetensors"
-FOLDER = "hiper"  # whose files the loader lists
 
 
 def new_path(prefix: str) -> Path:
     """The next free file of this name, which can't leave the output folder."""
-    inside = "/".join(folders.parts_of(prefix, "the output folder"))
-    folder, name, counter, _, _ = folder_paths.get_save_image_path(
-        inside, folder_paths.get_output_directory()
-    )
+    root = folder_paths.get_output_directory()
+    inside = "/".join(folders.parts_of(prefix, root))
+    folder, name, counter, _, _ = folder_paths.get_save_image_path(inside, root)
     path = Path(folder) / f"{name}_{counter:05}_{EXTENSION}"
     while path.exists():
         counter += 1
@@ -31,18 +30,26 @@ def shown(path: Path) -> str:
 
 
 def names() -> list[str]:
-    """Every safetensors file below the output folder, the newest first."""
+    """The files below the output folder that Save Attention Maps wrote, the newest first."""
     root = Path(folder_paths.get_output_directory())
-    files = [path for path in root.rglob(f"*{EXTENSION}") if path.is_file()]
+    files = [path for path in root.rglob(f"*{EXTENSION}") if is_maps(path)]
     files.sort(key=lambda path: path.stat().st_mtime, reverse=True)
     return [path.relative_to(root).as_posix() for path in files]
 
 
 def path_of(name: str) -> Path:
     """The listed file, or one sentence when there is none of that name."""
+    root = Path(folder_paths.get_output_directory())
     if name not in names():
         raise ValueError(
-            f"There is no file {name!r} in the output folder: press R to refresh the list, or "
-            "save one with Save Attention Maps."
+            f"There is no file of attention maps {name!r} in {root}: press R to refresh the list, "
+            "or save one with Save Attention Maps."
         )
-    return Path(folder_paths.get_output_directory()) / name
+    return root / name
+
+
+def fingerprint(name: str) -> str:
+    """Changes whenever the file was written anew; maps may be gigabytes, so none are read."""
+    path = path_of(name)
+    known = path.stat()
+    return f"{path} {known.st_size} {known.st_mtime_ns}"

@@ -1,78 +1,164 @@
-"""Recording the attention of a sampling run: which entry, which step, which layer.
-
-The wrapper around a whole sampling run hangs three more into that run's own options: one tells
-model calls apart, one knows the conditioning entries, and the observer looks on next to the model.
-"""
+"""Recording the attention of sampling runs that follow each other; a picture tells which."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
+import torch.nn.functional as F
 from comfy.model_patcher import ModelPatcher
-from comfy.patcher_extension import WrappersMP, add_wrapper_with_key
+from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
-from ...attention.calls import AttentionCall, without_repeats
-from ...attention.gathering import Gathering, Wish
-from ...attention.maps import AttentionMaps, Prompt, SamplingStep
-from ...prompts.placement import tail_marks
-from ..families import family_of, why_unseen
-from .observer import KEY, Observer, Owner, Tell
+from ...attention.gathering import Wish
+from ...attention.maps import AttentionMaps
+from ...attention.stages import StageMaps, joined
+from ..graph import running_prompt, running_turn
+from .observer import KEY
+from .run import Run
 
+MOST_STAGES = 64
+ALIKE = 0.7  # correlation of a picture with itself, enlarged
 NOTHING_RAN = (
     "The recording holds nothing: either no sampler uses the MODEL that Record Cross-Attention "
     "gives out, or the sampler's picture came from ComfyUI's cache. Wire that MODEL to the sampler "
     "and change its seed, so that it runs again."
 )
+ANOTHER_RUN = (
+    "The recording is not of this latent: no run of the recorded model ended with it. Connect the "
+    "LATENT that the sampler behind Record Cross-Attention gives out (of several outputs, the "
+    "first), before any other node changes it."
+)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One sampling run: whose, from which latents to which, and what was seen of it."""
+
+    turn: tuple[str | None, int | None]  # the sampler's node, and which item of a list it was at
+    prompt: str | None
+    started: Tensor
+    result: Tensor | None
+    found: StageMaps | None
+    held: int = 0
+    problem: str = ""
 
 
 class Recording:
-    """Filled by the last sampling run of the model it is wired to; keeps maps, nothing of the run
-    but the latents that it ended with."""
+    """The sampling runs of the model it is wired to, one a sampler; keeps maps, and of a run no
+    more than the latents that it began and ended with."""
 
     def __init__(self, wish: Wish) -> None:
         self.wish = wish
-        self.result: Tensor | None = None
-        self.held = 0  # bytes
-        self.stride = 1
-        self._maps: AttentionMaps | None = None
-        self._problem = NOTHING_RAN
+        self._stages: list[Stage] = []
         self._running = False
+
+    @property
+    def held(self) -> int:
+        """Bytes of all maps."""
+        return sum(stage.held for stage in self._stages)
 
     def outer_sample(self, executor, noise, latent_image, sampler, sigmas, *args, **kwargs):
         """Watch one sampling run; a second wrapper of the same recording passes it on."""
         if self._running:
             return executor(noise, latent_image, sampler, sigmas, *args, **kwargs)
-        run = _Run(self.wish, executor.class_obj, sigmas, tuple(latent_image.shape))
+        wish = replace(self.wish, limit=self._make_room(latent_image))
+        run = Run(wish, executor.class_obj, sigmas, tuple(latent_image.shape))
         run.watch(executor.class_obj.model_options)
-        self._running = True
+        self._running, result = True, None
         try:
-            self.result = executor(noise, latent_image, sampler, sigmas, *args, **kwargs)
-            return self.result
+            result = executor(noise, latent_image, sampler, sigmas, *args, **kwargs)
+            return result
         finally:
             self._running = False
-            self._keep(run)
+            self._keep(run, latent_image, result)
 
-    def _keep(self, run: _Run) -> None:
-        maps = run.maps()
-        self.held, self.stride = run.gathering.held, run.gathering.stride
-        self._problem = run.gathering.problem or ("" if maps.parts else run.why_nothing())
-        self._maps = None if self._problem else maps
+    def _make_room(self, started: Tensor) -> int:
+        """Bytes for the coming run. What it ran before is replaced; what neither belongs to this
+        prompt nor leads up to it goes first where room is short."""
+        turn, prompt = running_turn(), running_prompt()
+        self._stages = [stage for stage in self._stages if stage.turn != turn]
+        spare = [
+            stage
+            for stage in self._stages
+            if stage.prompt != prompt and not _same(stage.result, started)
+        ]
+        for stage in spare:
+            if self.held > self.wish.limit // 2 or len(self._stages) >= MOST_STAGES:
+                self._stages.remove(stage)
+        return max(0, self.wish.limit - self.held)
+
+    def _keep(self, run: Run, started: Tensor, result: Tensor | None) -> None:
+        found = run.maps()
+        problem = run.gathering.problem or ("" if found.maps.parts else run.why_nothing())
+        self._stages.append(
+            Stage(
+                running_turn(),
+                running_prompt(),
+                started,
+                result,
+                None if problem else found,
+                run.gathering.held,
+                problem,
+            )
+        )
 
     def ended_with(self, samples: Tensor) -> bool:
-        """Whether these latents are what the recorded run gave out."""
-        result = self.result
-        if result is None or getattr(result, "is_nested", False) or result.shape != samples.shape:
-            return False
-        return torch.equal(result.to(samples), samples)
+        """Whether these latents are what a recorded run gave out."""
+        return any(_same(stage.result, samples) for stage in self._stages)
 
-    def maps(self) -> AttentionMaps:
-        if self._maps is None:
-            raise ValueError(self._problem)
-        return self._maps
+    def stages(
+        self, samples: Tensor | None = None, before: Collection[str] = ()
+    ) -> list[tuple[StageMaps, str | None]]:
+        """The runs that led to these latents, first to last, each with its sampler's node: the one
+        that ended with them, those that it went on from, and through other nodes (an upscaler)
+        those of the nodes `before` that it resembles. Without latents, the latest run's.
+        """
+        if not self._stages:
+            raise ValueError(NOTHING_RAN)
+        ending = [s for s in self._stages if samples is None or _same(s.result, samples)]
+        if not ending:
+            raise ValueError(ANOTHER_RUN)
+        if ending[-1].found is None:
+            raise ValueError(ending[-1].problem)
+        chain = [ending[-1]]
+        while (earlier := self._before(chain, before)) is not None:
+            chain.insert(0, earlier)
+        return [(stage.found, stage.turn[0]) for stage in chain if stage.found is not None]
+
+    def maps(self, samples: Tensor | None = None, before: Collection[str] = ()) -> AttentionMaps:
+        return joined([found for found, _ in self.stages(samples, before)])
+
+    def _before(self, chain: list[Stage], nodes: Collection[str]) -> Stage | None:
+        """The run that another went on from; one that starts from nothing begins anew."""
+        first = chain[0]
+        others = [stage for stage in self._stages if all(stage is not one for one in chain)]
+        if not first.started.any():
+            return None
+        led = [stage for stage in others if _same(stage.result, first.started)]
+        led = led or [stage for stage in others if stage.turn[0] in nodes and _alike(stage, first)]
+        return led[-1] if led else None
+
+
+def _same(one: Tensor | None, other: Tensor) -> bool:
+    nested = getattr(one, "is_nested", False) or getattr(other, "is_nested", False)
+    if one is None or nested or one.shape != other.shape:
+        return False
+    return torch.equal(one.to(other), other)
+
+
+def _alike(earlier: Stage, later: Stage) -> bool:
+    """Whether a run may have begun with what another ended with, at another size."""
+    one, other = earlier.result, later.started
+    if one is None or getattr(one, "is_nested", False) or getattr(other, "is_nested", False):
+        return False
+    one, other = (latents.flatten(0, -4).float().cpu() for latents in (one, other))
+    if one.shape[:2] != other.shape[:2]:
+        return False
+    other = F.interpolate(other, size=one.shape[-2:], mode="area")
+    both = torch.stack([latents.flatten() for latents in (one, other)])
+    return float(torch.corrcoef(both)[0, 1]) > ALIKE
 
 
 def watched(model: ModelPatcher, recording: Recording, alone: bool = False) -> ModelPatcher:
@@ -85,193 +171,3 @@ def watched(model: ModelPatcher, recording: Recording, alone: bool = False) -> M
         patcher.remove_wrappers_with_key(WrappersMP.OUTER_SAMPLE, KEY)
     patcher.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, recording.outer_sample)
     return patcher
-
-
-@dataclass(frozen=True)
-class _Row:
-    """Who owns a stretch of rows in the current model call."""
-
-    number: int  # of the prompt in the gathering
-    length: int  # as the model is given it
-    before: int  # columns that the model itself has put before the prompt's
-    columns: Tensor | None
-
-
-class _Run:
-    """One sampling run: which entry, which step, which layer, and the maps gathered."""
-
-    def __init__(self, wish: Wish, guider, sigmas: Tensor, shape: tuple[int, ...]) -> None:
-        self.gathering = Gathering(wish, max(1, len(sigmas) - 1))
-        self.calls = 0
-        self._wish, self._guider, self._shape = wish, guider, shape
-        self._sigmas = [float(sigma) for sigma in sigmas]
-        self._own = {name: {c["uuid"] for c in cs} for name, cs in guider.conds.items()}
-        self._numbers: dict[tuple[Any, str], _Row | None] = {}
-        self._counts: dict[str, int] = {}
-        self._entries: dict[tuple[Any, int], tuple[str, dict]] = {}
-        self._fresh = False
-        self._in_force = False
-        self._rows: list[_Row | None] = []
-        self._family = family_of(guider.model_patcher)
-        self._observer = Observer(guider.model_patcher)
-        self._shared = False  # the prompt's columns with others
-
-    def watch(self, model_options: dict[str, Any]) -> None:
-        """Install into this run's copy of the options; they are thrown away with the run."""
-        for kind, wrapper in (
-            (WrappersMP.PREDICT_NOISE, self._predict_noise),
-            (WrappersMP.CALC_COND_BATCH, self._calc_cond_batch),
-        ):
-            add_wrapper_with_key(kind, KEY, wrapper, model_options, is_model_options=True)
-        self._observer.install(model_options)
-
-    def maps(self) -> AttentionMaps:
-        model = self._guider.model_patcher.model
-        cell = getattr(model.latent_format, "spacial_downscale_ratio", 8)
-        name = type(model.model_config).__name__
-        found = self.gathering.maps(self._shape[-2:], cell, name)
-        if self._shared:
-            found = replace(found, heads=f"{found.heads}, of the attention to text")
-        return found
-
-    def why_nothing(self) -> str:
-        if self._family is not None and self._family.unseen:
-            return why_unseen(self._guider.model_patcher)
-        if not self.calls:
-            return (
-                "The sampler never called the model, so there is nothing to show: give it at least "
-                "one step."
-            )
-        wanted = self._wish.roles or ()
-        if wanted and not any(role in wanted for _, role in self._numbers):
-            return (
-                f"The sampler used no {' or '.join(wanted)} conditioning (guidance 1 leaves the "
-                "negative one out): record both, or raise the guidance."
-            )
-        if self._wish.tail_only and not any(self._numbers.values()):
-            return (
-                "No conditioning had a HiPer tail in it, and only the tail was to be recorded: "
-                "put Compose HiPer Conditioning before the sampler, or record all tokens."
-            )
-        if any(self._numbers.values()) and not self._in_force:
-            return (
-                "The conditioning is not in force at the timestep looked at, because its timestep "
-                "range leaves that out: choose a timestep inside the range, or take the range off."
-            )
-        return why_unseen(self._guider.model_patcher)
-
-    # the wrappers, outermost first
-
-    def _predict_noise(self, executor, *args, **kwargs):
-        """One prediction of the sampler; extra calls of the model within it are not its own."""
-        self._fresh = True
-        try:
-            return executor(*args, **kwargs)
-        finally:
-            self._fresh = False
-
-    def _calc_cond_batch(self, executor, model, conds, x_in, timestep, model_options):
-        if not self._fresh:
-            return executor(model, conds, x_in, timestep, model_options)
-        self._fresh = False
-        self.calls += 1
-        sigma = float(timestep.flatten()[0])
-        step = self._step_at(sigma)
-        if not self.gathering.wants(step):
-            return executor(model, conds, x_in, timestep, model_options)
-        moment = float(model.model_sampling.timestep(timestep.flatten()[:1])[0])
-        self.gathering.start(SamplingStep(step, sigma, moment))
-        self._entries = {}
-        for index, entries in enumerate(conds):
-            role = self._role(entries, index)
-            for entry in entries or ():
-                self._entries[entry["uuid"], index] = role, entry
-        for owner in self._entries:  # in the person's order: the model is called in another
-            self._row(owner, x_in.device)
-        self._device = x_in.device
-        with self._observer.listening(self._hear):
-            return executor(model, conds, x_in, timestep, model_options)
-
-    def _hear(self, owners: Sequence[Owner]) -> Tell | None:
-        """Whose rows the coming model call has, and whether any of them are wanted."""
-        self._rows = [self._row(owner, self._device) for owner in owners]
-        self._in_force = self._in_force or any(self._rows)
-        return self._seen if any(self._rows) else None
-
-    # what they found out
-
-    def _step_at(self, sigma: float) -> int:
-        """The step whose stretch of the schedule holds σ: samplers call between its σs, too."""
-        above = [i for i, start in enumerate(self._sigmas[:-1]) if start >= sigma * (1 - 1e-5)]
-        return above[-1] if above else 0
-
-    def _role(self, entries: list | None, index: int) -> str:
-        for name, known in self._guider.conds.items():
-            if entries is known:
-                return name
-        uuids = {entry["uuid"] for entry in entries or ()}
-        for name, known in self._own.items():
-            if uuids & known:
-                return name
-        return f"conditioning {index + 1}"
-
-    def _row(self, owner: tuple[Any, int], device: torch.device) -> _Row | None:
-        """An entry's row, made when it first appears; its area may share the uuid of another's."""
-        role, entry = self._entries.get(owner, ("", {}))
-        text = entry.get("model_conds", {}).get("c_crossattn")
-        if text is None or not self._wish.wants_role(role):
-            return None
-        key = owner[0], role
-        if key not in self._numbers:
-            tails = tail_marks(entry)
-            given = text.cond.shape[1]
-            length = given
-            if self._family is not None and self._family.joint is not None:
-                length = entry["cross_attn"].shape[1]  # Flux.2 puts zeros before a short prompt
-            columns = self._wish.columns(length, tails)
-            if not columns:
-                self._numbers[key] = None
-                return None
-            self._counts[role] = self._counts.get(role, 0) + 1
-            area = entry.get("area")
-            prompt = Prompt(role, self._counts[role], length, columns, tails, self._clipped(area))
-            index = None
-            if len(columns) < length:
-                index = torch.tensor(columns, device=device)
-            number = self.gathering.prompt(prompt)
-            self._numbers[key] = _Row(number, given, given - length, index)
-        return self._numbers[key]
-
-    def _clipped(self, area) -> tuple[int, int, int, int] | None:
-        """An area as the sampler cuts it at the latent's edge: height, width, top, left."""
-        if area is None or len(area) != 4:
-            return None
-        height, width = self._shape[-2:]
-        h, w, y, x = (int(n) for n in area)
-        clipped = min(h, height - y), min(w, width - x), y, x
-        return None if clipped == (height, width, 0, 0) else clipped
-
-    def _seen(self, call: AttentionCall) -> None:
-        """One cross-attention call: each wanted entry's rows, turned into maps."""
-        each = call.q.shape[0] // len(self._rows)
-        for index, row in enumerate(self._rows):
-            if row is None:
-                continue
-            own = call.of_rows(slice(index * each, (index + 1) * each))
-            maps = without_repeats(own.shares(self._head(call)), row.length)[..., row.before :]
-            self._shared = self._shared or call.joint
-            if call.joint:  # of what the picture gives the text, so that tokens sum to 1
-                maps = maps / maps.sum(-1, keepdim=True).clamp(min=torch.finfo(maps.dtype).tiny)
-            if row.columns is not None:
-                maps = maps.index_select(-1, row.columns)
-            maps = maps.transpose(-2, -1).unflatten(-1, call.size)
-            self.gathering.add(row.number, call.layer, maps)
-
-    def _head(self, call: AttentionCall) -> int | None:
-        head = self._wish.head
-        if head is not None and head >= call.q.shape[1]:
-            raise ValueError(
-                f"head is {head + 1}, but {call.layer} of this model has {call.q.shape[1]} "
-                f"heads: choose 1 to {call.q.shape[1]}, or 0 for their mean."
-            )
-        return head

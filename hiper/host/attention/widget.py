@@ -8,18 +8,28 @@ from typing import Any
 
 import folder_paths
 import numpy as np
+import torch
+from comfy_api.v0_0_2 import io, ui
 from PIL import Image
+from torch import Tensor
 
+from ...attention.maps import Token
+from ...attention.tokens import WORD
+from ...figures.images import to_image
 from ...figures.shown import ShownEntry, ShownMaps
 
 VERSION = 1
 COLUMNS = 11
+NUMBER = "number"
 PREFIX = "hiper_attention"
+MOST_FRAMES_A_SECOND = 25
 
 
-def payloads(shown_maps: ShownMaps, pictures: list[Image.Image] | None) -> list[dict[str, Any]]:
+def payloads(
+    shown_maps: ShownMaps, pictures: list[Image.Image] | None, node: type[io.ComfyNode] | None
+) -> list[dict[str, Any]]:
     """One payload for each conditioning entry shown, and for each picture of a batch."""
-    saved = [saved_png(picture) for picture in pictures or ()]
+    saved = [saved_picture(picture, node) for picture in pictures or ()]
     found = []
     for entry in shown_maps.entries:
         for picture in range(shown_maps.maps.batch):
@@ -49,7 +59,7 @@ def _payload(
         "width": width,
         "height": height,
         "tokens": [
-            {"index": token.index, "label": token.label, "kind": token.kind}
+            {"index": token.index, "label": token.label, "kind": kind_of(token)}
             for token in entry.tokens
         ],
         "cell": cell,
@@ -57,6 +67,11 @@ def _payload(
         "scale": scale,
         "frames": frames,
     }
+
+
+def kind_of(token: Token) -> str:
+    """A word that nobody could name is a number: who can tell it from padding?"""
+    return NUMBER if token.kind == WORD and not token.text else token.kind
 
 
 def atlas(maps: np.ndarray, places: list[int]) -> Image.Image:
@@ -73,7 +88,7 @@ def atlas(maps: np.ndarray, places: list[int]) -> Image.Image:
 
 
 def saved_png(picture: Image.Image) -> dict[str, str]:
-    """A new file in the temp folder, in the words that ComfyUI's /view wants."""
+    """A new file of levels in the temp folder, in the words that ComfyUI's /view wants."""
     folder = Path(folder_paths.get_temp_directory())
     folder.mkdir(parents=True, exist_ok=True)
     name = f"{PREFIX}_{secrets.token_hex(8)}.png"
@@ -81,18 +96,33 @@ def saved_png(picture: Image.Image) -> dict[str, str]:
     return {"filename": name, "subfolder": "", "type": "temp"}
 
 
-def saved_animation(frames: list[Image.Image], prefix: str, seconds: float) -> dict[str, str]:
-    """An animated WebP in the output folder; `seconds` is how long all frames take together."""
-    folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
-        prefix, folder_paths.get_output_directory(), *frames[0].size
+def saved_picture(picture: Image.Image, node: type[io.ComfyNode] | None) -> dict[str, str]:
+    """A new file in the temp folder that carries its workflow, as ComfyUI's own previews do."""
+    prefix = f"{PREFIX}_{secrets.token_hex(8)}"
+    (saved,) = ui.ImageSaveHelper.save_images(
+        exactly(picture), prefix, io.FolderType.temp, cls=node, compress_level=1
     )
-    file = f"{name}_{counter:05}_.webp"
-    frames[0].save(
-        Path(folder) / file,
-        save_all=True,
-        append_images=frames[1:],
-        duration=max(40, round(1000 * seconds / len(frames))),
-        loop=0,
+    return dict(saved)
+
+
+def saved_animation(
+    frames: list[Image.Image], prefix: str, seconds: float, node: type[io.ComfyNode] | None
+) -> dict[str, Any]:
+    """An animated WebP in the output folder that carries its workflow, as what a node shows;
+    `seconds` is how long all frames take together."""
+    images = torch.cat([exactly(frame) for frame in frames])
+    shown = ui.ImageSaveHelper.get_save_animated_webp_ui(
+        images,
+        prefix,
+        cls=node,
+        fps=min(MOST_FRAMES_A_SECOND, len(frames) / seconds),
+        lossless=False,
         quality=88,
+        method=4,
     )
-    return {"filename": file, "subfolder": subfolder, "type": "output"}
+    return shown.as_dict()
+
+
+def exactly(picture: Image.Image) -> Tensor:
+    """An IMAGE of which ComfyUI, which rounds down, makes the same levels again."""
+    return (to_image(picture) + 0.1 / 255).clamp(max=1.0)

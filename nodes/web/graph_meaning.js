@@ -1,0 +1,33 @@
+/** What a saved graph computes, whatever it looks like: to know a run's graph again. */
+
+const SAYS_NOTHING = new Set(["Note", "MarkdownNote"]);
+const CHANGES_AFTER = new Set(["increment", "decrement", "randomize"]);
+
+/** Nodes with their values and wires as a text; `after` a run, without the seeds that change then. */
+export function meaningOf(workflow, after = false) {
+  const parts = [workflow, ...(workflow.definitions?.subgraphs ?? [])];
+  return JSON.stringify(parts.map((part) => [nodesOf(part, after), linksOf(part)]));
+}
+
+function nodesOf(part, after) {
+  return (part.nodes ?? [])
+    .filter((node) => !SAYS_NOTHING.has(node.type))
+    .map((node) => [`${node.id}`, node.type, node.mode ?? 0, valuesOf(node, after)])
+    .sort(([one], [other]) => one.localeCompare(other));
+}
+
+function valuesOf({ widgets_values: values }, after) {
+  if (!after || !Array.isArray(values)) return values ?? [];
+  return values.filter((_, place) => !CHANGES_AFTER.has(values[place + 1]));
+}
+
+function linksOf(part) {
+  return (part.links ?? [])
+    .map((link) => {
+      const { origin_id, origin_slot, target_id, target_slot } = link;
+      return Array.isArray(link)
+        ? link.slice(1, 5).join(" ")
+        : [origin_id, origin_slot, target_id, target_slot].join(" ");
+    })
+    .sort();
+}
