@@ -194,7 +194,7 @@ class LearningRun:
                 index = self.taken - 1
                 on_step(LearningStep(index, self._losses[index], self._optimiser.average))
         tail = self._good_tail if fixed is None else self._best_tail
-        gained = None if self._plateau is None else self._plateau.gained
+        gained = None if self._plateau is None else self._plateau.best < self._plateau.first
         losses = self._losses[: self.taken].cpu()
         return Learned(tail.cpu(), losses, self._readings, self.halvings, gained)
 

@@ -81,7 +81,7 @@ class Plateau:
 
     @property
     def gained(self) -> bool:
-        """Whether the loss ever fell by more than rounding could."""
+        """Whether the loss ever fell by so much that a plateau behind it means something."""
         return self.first - self.best > REAL_GAIN * self.first
 
     def add(self, loss: float) -> bool:

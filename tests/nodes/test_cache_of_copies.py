@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from support.graphs import WIDGETS, Graph, node
-from support.tiny_graphs import small
+from support.tiny_graphs import tiny_model
 
 LEARN = {
     "tokens": 5,
@@ -21,7 +21,7 @@ NODES = ("model", "source", "picture", "learn", "compose", "view", "compare", "d
 
 def graph(prefix: str, seed: int) -> Graph:
     """Learn, compose, view and compare, under ids as the editor sends them from a subgraph."""
-    made = {name: small()[name] for name in ("loader", "source", "picture")}
+    made = {name: tiny_model()[name] for name in ("loader", "source", "picture")}
     made["model"] = made.pop("loader")
     made |= {
         "learn": node(

@@ -8,7 +8,7 @@ import pytest
 from safetensors import safe_open
 from support.checkpoints import SD1
 from support.graphs import Graph, latent, learn, node, prompts
-from support.tiny_graphs import learned, small
+from support.tiny_graphs import learned, tiny_model
 
 
 def details(server, name: str) -> dict:
@@ -55,7 +55,7 @@ def test_the_file_says_the_layer(server, checkpoints, layer: int | None) -> None
 
 def test_where_it_cannot_be_known_nothing_is_said(server) -> None:
     """Vectors of no known encoder: the file is what it was before layers were kept."""
-    graph = learned(small(), steps=1, seed=72) | {"save": saved("unlayered")}
+    graph = learned(tiny_model(), steps=1, seed=72) | {"save": saved("unlayered")}
     server.run(graph)
     assert "clip_layer" not in details(server, "unlayered")
 

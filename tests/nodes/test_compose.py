@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.comfyui_server import PromptError, Server
 from support.graphs import Graph, learn, node, sampler
-from support.tiny_graphs import learned, small
+from support.tiny_graphs import learned, tiny_model
 
 FILE = "ragged.safetensors"
 TEXT, OTHER = ["target", 0], ["source", 0]
@@ -49,7 +49,7 @@ RAGGED: dict[str, Graph] = {
 @pytest.fixture(scope="module")
 def embedding(server: Server) -> Graph:
     """One learned tail, from its file."""
-    graph = learned(small())
+    graph = learned(tiny_model())
     graph["save"] = node(
         "HiPerSaveEmbedding", embedding=["learn", 0], name=FILE, if_exists="overwrite"
     )
@@ -76,7 +76,7 @@ def shown(positive: str) -> Graph:
 
 @pytest.mark.parametrize("kind", RAGGED)
 def test_every_entry_gets_the_tail_and_keeps_the_rest(server, embedding, kind: str) -> None:
-    graph = small() | embedding | RAGGED[kind] | {"compose": compose(["changed", 0])}
+    graph = tiny_model() | embedding | RAGGED[kind] | {"compose": compose(["changed", 0])}
     said = server.run(graph | shown("changed") | shown("compose"))
     plain, composed = (said[f"entries {name}"]["entries"] for name in ("changed", "compose"))
     assert len(plain) == len(composed) > 0
@@ -98,7 +98,7 @@ def test_every_entry_gets_the_tail_and_keeps_the_rest(server, embedding, kind: s
 )
 def test_before_or_after_is_the_same(server, embedding, kind: str, inputs: dict) -> None:
     """An area or a range may be set on either side of Compose: the latents are bit-equal."""
-    graph = small() | embedding
+    graph = tiny_model() | embedding
     graph |= {"set": node(kind, conditioning=TEXT, **inputs), "after": compose(["set", 0])}
     graph |= {"tail": compose(TEXT), "before": node(kind, conditioning=["tail", 0], **inputs)}
     said = server.run(graph | shown("after") | shown("before"))
@@ -107,7 +107,7 @@ def test_before_or_after_is_the_same(server, embedding, kind: str, inputs: dict)
 
 def test_two_subjects_stand_side_by_side(server, embedding) -> None:
     """A second Compose puts its tail before the first one's, and not over it."""
-    graph = small() | embedding | learned(small(), tokens=3, seed=9)
+    graph = tiny_model() | embedding | learned(tiny_model(), tokens=3, seed=9)
     graph |= {"one": compose(TEXT), "two": compose(["one", 0], 0.5, "learn")}
     graph |= {"swapped": compose(TEXT, 0.5, "learn"), "other": compose(["swapped", 0])}
     said = server.run(graph | shown("one") | shown("two") | shown("other"))
@@ -121,7 +121,7 @@ def test_two_subjects_stand_side_by_side(server, embedding) -> None:
 
 def test_strength_nought_is_not_the_plain_prompt_and_scales(server, embedding) -> None:
     """α = 0 silences the last tokens; it does not give the prompt's own back."""
-    graph = small() | embedding
+    graph = tiny_model() | embedding
     for strength in (0.0, 0.8, 2.0):
         graph |= {f"{strength}": compose(TEXT, strength)} | shown(f"{strength}")
     said = server.run(graph | shown("target"))
@@ -156,7 +156,7 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_is_one_clear_sentence(server, embedding, case: str) -> None:
     nodes, prompt, sentence = BAD[case]
-    graph = small() | embedding | nodes | {"compose": compose(prompt)}
+    graph = tiny_model() | embedding | nodes | {"compose": compose(prompt)}
     graph["look"] = node("HiPerTestDescribe", conditioning=["compose", 0])
     with pytest.raises(PromptError, match=sentence) as refused:
         server.run(graph)

@@ -40,6 +40,8 @@ def learn(call) -> Callable:
             "learning_rate": 5e-3,
             "seed": 0,
             "preview_every": 0,
+            "recipe": "paper",
+            "auto_stop": False,
         }
         return call("HiPerLearnEmbedding", **(given | change))[0]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from support.comfyui_server import PromptError
 from support.graphs import Graph, learn, node
-from support.tiny_graphs import learned, small
+from support.tiny_graphs import learned, tiny_model
 
 
 def masked(width: int = 128, height: int = 128, value: float = 1.0, **change) -> Graph:
     """Learn with a mask of the picture's right half, or of nothing at value 0."""
-    graph = learned(small(), mask=["mask", 0], **change)
+    graph = learned(tiny_model(), mask=["mask", 0], **change)
     graph["right"] = node("SolidMask", value=value, width=width // 2, height=height)
     graph["none"] = node("SolidMask", value=0.0, width=width, height=height)
     graph["mask"] = node(
@@ -25,9 +25,9 @@ def masked(width: int = 128, height: int = 128, value: float = 1.0, **change) ->
 
 
 def test_a_mask_changes_what_is_learned_and_a_full_one_nothing(server) -> None:
-    plain = server.run(learned(small()))["digest"]["digest"]
+    plain = server.run(learned(tiny_model()))["digest"]["digest"]
     assert server.run(masked())["digest"]["digest"] != plain
-    everything = learned(small(), mask=["full", 0])
+    everything = learned(tiny_model(), mask=["full", 0])
     everything["full"] = node("SolidMask", value=1.0, width=64, height=64)
     tails = server.run(everything)["digest"]
     assert tails["finite"] == [True]
@@ -56,7 +56,7 @@ def test_a_mask_that_cant_be_meant_is_refused(server, change: dict, sentence: st
 
 def test_learning_goes_on_from_an_embedding(server) -> None:
     """Its own number of tokens counts, and its vectors are where the run begins."""
-    graph = learned(small(), steps=2)
+    graph = learned(tiny_model(), steps=2)
     graph["on"] = learn(embedding=["learn", 0], tokens=3, steps=1, learning_rate=1e-6)
     graph["went on"] = node("HiPerTestDigest", embedding=["on", 0])
     outputs = server.run(graph)
@@ -65,7 +65,7 @@ def test_learning_goes_on_from_an_embedding(server) -> None:
 
 
 def test_an_embedding_of_another_family_is_no_start(server, checkpoints) -> None:
-    graph = learned(small())
+    graph = learned(tiny_model())
     graph["other"] = node("CheckpointLoaderSimple", ckpt_name="sd1.safetensors")
     graph["text"] = node("CLIPTextEncode", text="a dog", clip=["other", 1])
     graph["on"] = learn(model=["other", 0], conditioning=["text", 0], embedding=["learn", 0])
@@ -75,12 +75,12 @@ def test_an_embedding_of_another_family_is_no_start(server, checkpoints) -> None
 
 
 def test_nothing_gained_is_an_error_that_says_what_to_change(server) -> None:
-    graph = learned(small(), learning_rate=1e-6, steps=60, recipe="paper", auto_stop=True)
+    graph = learned(tiny_model(), learning_rate=1.0, steps=1, recipe="paper", auto_stop=True)
     with pytest.raises(PromptError) as refused:
         server.run(graph)
     words = str(refused.value)
-    assert words.startswith("Nothing was learned in 60 steps: the loss on fixed timesteps")
+    assert words.startswith("Nothing was learned in 1 of 1 steps: the loss on fixed timesteps")
     assert (
-        "choose a higher learning_rate (1e-06 now)" in words
+        "choose a lower learning_rate (1 now)" in words
         and "kept as models/hiper/unfinished" in words
     )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.comfyui_server import PromptError, Server
 from support.graphs import Graph
-from support.tiny_graphs import composed, learned, looked_at, small
+from support.tiny_graphs import composed, learned, tiny_model, with_model_state
 
 from hiper.files import embeddings as storage
 
@@ -47,7 +47,7 @@ def sentence(server: Server, graph: Graph) -> str:
     return words
 
 
-def said(server: Server, graph: Graph) -> tuple[dict, str]:
+def outputs_and_console(server: Server, graph: Graph) -> tuple[dict, str]:
     """The finished graph's outputs, and what the console said meanwhile."""
     before = len(server.log)
     return server.run(graph), server.log[before:]
@@ -56,7 +56,7 @@ def said(server: Server, graph: Graph) -> tuple[dict, str]:
 def needed(server: Server, choice: str) -> int:
     """The least memory, in powers of two, that a step runs in with checkpointing on or off."""
     for power in range(7, 20):
-        graph = learned(small(limited(2**power)), gradient_checkpointing=choice, steps=1)
+        graph = learned(tiny_model(limited(2**power)), gradient_checkpointing=choice, steps=1)
         try:
             server.run(graph)
         except PromptError:
@@ -69,12 +69,12 @@ def test_too_little_memory_is_seen_before_the_first_step(server: Server) -> None
     """The tail is the one that enough memory gives, bit for bit."""
     plain, checkpointed = needed(server, "off"), needed(server, "on")
     assert checkpointed < plain
-    graph = learned(small(limited(plain // 2)), gradient_checkpointing="auto", steps=2)
-    outputs, console = said(server, graph)
+    graph = learned(tiny_model(limited(plain // 2)), gradient_checkpointing="auto", steps=2)
+    outputs, console = outputs_and_console(server, graph)
     assert console.count("learning with gradient checkpointing, to fit the device") == 1
     assert "out of memory" not in console
     assert outputs["digest"]["text"][0].endswith("with gradient checkpointing")
-    enough = learned(small(), gradient_checkpointing="off", steps=2)
+    enough = learned(tiny_model(), gradient_checkpointing="off", steps=2)
     assert server.run(enough)["digest"]["digest"] == outputs["digest"]["digest"]
 
 
@@ -87,18 +87,20 @@ def test_too_little_memory_is_seen_before_the_first_step(server: Server) -> None
     ],
 )
 def test_out_of_memory_at_last_says_what_to_lower(comfy: Server, choice: str, mend: str) -> None:
-    words = sentence(comfy, learned(small(limited(1)), gradient_checkpointing=choice, batch_size=2))
+    words = sentence(
+        comfy, learned(tiny_model(limited(1)), gradient_checkpointing=choice, batch_size=2)
+    )
     assert words.startswith("Learning ran out of memory")
     assert words.endswith(f"smaller picture (128×128 now), batch_size 1 (2 now) or {mend}.")
     assert ("with gradient checkpointing:" in words) == (choice != "off")
 
 
 def test_a_loss_that_turns_nan_stops_and_keeps_the_last_good_tail(comfy: Server) -> None:
-    words = sentence(comfy, learned(small(fails("NaN", 4)), steps=9))
+    words = sentence(comfy, learned(tiny_model(fails("NaN", 4)), steps=9))
     assert words.startswith("The loss is not a finite number at step 4, most likely because the")
     assert "choose precision fp32, or a lower learning_rate" in words and KEPT in words
     kept = storage.read(comfy.base / "models" / "hiper" / "unfinished.safetensors")
-    three = comfy.run(learned(small(), steps=3))["digest"]
+    three = comfy.run(learned(tiny_model(), steps=3))["digest"]
     assert kept.details.steps == 3 and three["finite"] == [True]
     assert three["digest"] == digest(kept)
 
@@ -111,19 +113,19 @@ def digest(embedding) -> list[str]:
 
 def test_half_precision_that_overflows_is_named(comfy: Server) -> None:
     """The real thing: weights that fp32 holds and fp16 does not."""
-    words = sentence(comfy, learned(small(huge=True), precision="fp16"))
+    words = sentence(comfy, learned(tiny_model(huge=True), precision="fp16"))
     assert words.startswith("The loss is not a finite number at step 1") and "fp32" in words
     assert KEPT not in words
-    assert comfy.run(learned(small(huge=True), precision="fp32"))["digest"]["finite"] == [True]
+    assert comfy.run(learned(tiny_model(huge=True), precision="fp32"))["digest"]["finite"] == [True]
 
 
 def test_a_model_that_reads_no_text_is_refused(comfy: Server) -> None:
-    words = sentence(comfy, learned(small(blind=True)))
+    words = sentence(comfy, learned(tiny_model(blind=True)))
     assert words.startswith("What SD15 draws does not depend on the prompt's token vectors")
 
 
 def test_a_prompt_of_another_width_is_refused(comfy: Server) -> None:
-    graph = learned(small())
+    graph = learned(tiny_model())
     graph["source"] = {
         "class_type": "HiPerTestConditioning",
         "inputs": {"width": 768, "length": 77, "pooled": 0, "seed": 0, "entries": 1},
@@ -137,13 +139,13 @@ def test_cancel_ends_within_the_step_and_keeps_what_was_learned(comfy: Server, w
     """Cancelled in the middle of step 6: five whole steps are kept, or that one as well."""
     before = len(comfy.log)
     with pytest.raises(PromptError, match="interrupted"):
-        comfy.run(learned(small(fails(when, 6)), steps=1000))
+        comfy.run(learned(tiny_model(fails(when, 6)), steps=1000))
     kept = storage.read(comfy.base / "models" / "hiper" / "unfinished.safetensors")
     steps = kept.details.steps
     assert steps == (5 if when == "cancel before" else 6)
     console = comfy.log[before:]
     assert f"earning was cancelled at step {steps} of 1000" in console and KEPT in console
-    assert comfy.run(learned(small(), steps=steps))["digest"]["digest"] == digest(kept)
+    assert comfy.run(learned(tiny_model(), steps=steps))["digest"]["digest"] == digest(kept)
 
 
 def test_two_cancelled_runs_keep_two_files_and_the_node_says_where(comfy: Server) -> None:
@@ -151,7 +153,7 @@ def test_two_cancelled_runs_keep_two_files_and_the_node_says_where(comfy: Server
     for copy, name in enumerate(("unfinished.safetensors", "unfinished_2.safetensors")):
         heard = len(comfy.previews)
         with pytest.raises(PromptError, match="interrupted"):
-            comfy.run(learned(small(fails("cancel after", 3, copy=copy)), steps=50, seed=copy))
+            comfy.run(learned(tiny_model(fails("cancel after", 3, copy=copy)), steps=50, seed=copy))
         assert (folder / name).is_file()
         texts = [data for data in comfy.previews[heard:] if b"kept as" in data]
         assert len(texts) == 1 and b"learn" in texts[0]
@@ -164,7 +166,7 @@ def test_cancel_before_the_first_step_says_that_nothing_was_kept(comfy: Server) 
     unfinished = comfy.base / "models" / "hiper" / "unfinished.safetensors"
     before = len(comfy.log)
     with pytest.raises(PromptError, match="interrupted"):
-        comfy.run(learned(small(fails("cancel before", 1))))
+        comfy.run(learned(tiny_model(fails("cancel before", 1))))
     assert "cancelled in its first step; there is nothing to keep" in comfy.log[before:]
     assert not unfinished.exists()
 
@@ -177,9 +179,9 @@ def test_a_tail_that_cant_be_kept_does_not_hide_the_cancel(comfy: Server) -> Non
     before = len(comfy.log)
     try:
         with pytest.raises(PromptError, match="interrupted"):
-            comfy.run(learned(small(fails("cancel after", 2))))
+            comfy.run(learned(tiny_model(fails("cancel after", 2))))
         assert "could not be kept" in comfy.log[before:]
-        words = sentence(comfy, learned(small(fails("NaN", 2))))
+        words = sentence(comfy, learned(tiny_model(fails("NaN", 2))))
         assert "not a finite number at step 2" in words and "could not be kept" in words
     finally:
         folder.unlink()
@@ -188,23 +190,23 @@ def test_a_tail_that_cant_be_kept_does_not_hide_the_cancel(comfy: Server) -> Non
 
 
 ENDINGS = {
-    "finished": (small(LORA), {}),
-    "finished fast": (small(LORA), {"recipe": "fast", "auto_stop": True}),
-    "checkpointed": (small(LORA), {"gradient_checkpointing": "on"}),
-    "bf16": (small(LORA), {"precision": "bf16"}),
-    "cancelled": (small(LORA, fails("cancel after", 2)), {}),
+    "finished": (tiny_model(LORA), {}),
+    "finished fast": (tiny_model(LORA), {"recipe": "fast", "auto_stop": True}),
+    "checkpointed": (tiny_model(LORA), {"gradient_checkpointing": "on"}),
+    "bf16": (tiny_model(LORA), {"precision": "bf16"}),
+    "cancelled": (tiny_model(LORA, fails("cancel after", 2)), {}),
     "cancelled fast": (
-        small(LORA, fails("cancel after", 2, copy=1)),  # counts anew
+        tiny_model(LORA, fails("cancel after", 2, copy=1)),  # counts anew
         {"recipe": "fast", "auto_stop": True},
     ),
     "cancelled with checkpointing": (
-        small(LORA, fails("cancel before", 2)),
+        tiny_model(LORA, fails("cancel before", 2)),
         {"gradient_checkpointing": "on"},
     ),
-    "NaN": (small(LORA, fails("NaN", 2)), {}),
-    "an error": (small(LORA, fails("error", 2)), {}),
-    "out of memory": (small(LORA, limited(1)), {"gradient_checkpointing": "auto"}),
-    "blind": (small(blind=True), {}),
+    "NaN": (tiny_model(LORA, fails("NaN", 2)), {}),
+    "an error": (tiny_model(LORA, fails("error", 2)), {}),
+    "out of memory": (tiny_model(LORA, limited(1)), {"gradient_checkpointing": "auto"}),
+    "blind": (tiny_model(blind=True), {}),
 }
 
 
@@ -222,14 +224,14 @@ EACH = [
 def test_learning_leaves_no_trace_however_it_ends(comfy: Server, ending: str) -> None:
     """Weights, their objects, hooks, patches, options, flags, loaded models and bits of samples."""
     graph, change = ENDINGS[ending]
-    before = comfy.run(looked_at(graph, 0))
+    before = comfy.run(with_model_state(graph, 0))
     try:
         comfy.run(learned(graph, steps=4, **change))
     except PromptError:
         assert ending not in WHOLE
     else:
         assert ending in WHOLE
-    after = comfy.run(looked_at(graph, 1))
+    after = comfy.run(with_model_state(graph, 1))
     (was,), (now) = before["state 0"]["state"], after["state 1"]["state"][0]
     assert now == was
     assert now["have gradients"] == [] and not now["in training"]
@@ -246,7 +248,7 @@ def test_a_lora_on_the_model_is_in_force_while_learning(comfy: Server) -> None:
     for copy, (name, wraps) in enumerate(
         {"plain": (), "patched": (LORA,), "baked": (("HiPerTestLora", {"baked": True}),)}.items()
     ):
-        graph = learned(small(*wraps, copy=copy), steps=4)
+        graph = learned(tiny_model(*wraps, copy=copy), steps=4)
         graph["save"] = {
             "class_type": "HiPerSaveEmbedding",
             "inputs": {"embedding": ["learn", 0], "name": f"lora/{name}", "if_exists": "overwrite"},
@@ -258,13 +260,13 @@ def test_a_lora_on_the_model_is_in_force_while_learning(comfy: Server) -> None:
 
 
 def test_a_saved_tail_samples_the_bits_that_the_learned_one_does(comfy: Server) -> None:
-    graph = composed(learned(small()))
+    graph = composed(learned(tiny_model()))
     graph["save"] = {
         "class_type": "HiPerSaveEmbedding",
         "inputs": {"embedding": ["learn", 0], "name": "road", "if_exists": "overwrite"},
     }
     first = comfy.run(graph)
-    again = small() | {
+    again = tiny_model() | {
         "load": {"class_type": "HiPerLoadEmbedding", "inputs": {"name": "road.safetensors"}}
     }
     second = comfy.run(composed(again, embedding=["load", 0]))

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from support.comfyui_server import PromptError
 from support.graphs import node
-from support.tiny_graphs import small
+from support.tiny_graphs import tiny_model
 
 SEEN = {"timestep": 50.0, "tokens": "", "mask": "soft", "threshold": 0.5, "opacity": 0.75}
 SEEN |= {"labels": "", "layers": "all", "head": 0, "seed": 0, "side": "positive"}
@@ -20,7 +20,7 @@ SEEN |= {"save_animation": False}
 @pytest.fixture(scope="module")
 def saved(server) -> str:
     """The name of a maps file in the output folder, beside files of something else."""
-    graph = small() | {
+    graph = tiny_model() | {
         "view": node(
             "HiPerAttentionViewer",
             model=["loader", 0],

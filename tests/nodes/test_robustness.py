@@ -15,7 +15,7 @@ from support.comfyui import PACK
 from support.comfyui_server import PromptError, Server
 from support.fuzzing import SOURCES, Nonsense, broken
 from support.graphs import latent, node
-from support.tiny_graphs import learned, looked_at, small
+from support.tiny_graphs import learned, tiny_model, with_model_state
 
 from hiper.embedding import EmbeddingDetails, HiperEmbedding
 from hiper.files.embeddings import to_bytes
@@ -26,7 +26,7 @@ class Counts:
     """How many of each; the long counts are the ones that every release has to bear."""
 
     files: int = 100
-    inputs: int = 150
+    inputs: int = 220
     cycles: int = 40
 
 
@@ -64,10 +64,14 @@ def tree(base: Path) -> dict[str, int]:
 @contextmanager
 def unharmed(server: Server) -> Iterator[None]:
     """The same bits are sampled, the model is as it was, and all else is where it was."""
-    before, files, said = server.run(looked_at(small(), 0)), tree(server.base), len(server.log)
+    before, files, said = (
+        server.run(with_model_state(tiny_model(), 0)),
+        tree(server.base),
+        len(server.log),
+    )
     yield
     assert "memory leak" not in server.log[said:]
-    after = server.run(looked_at(small(), 1))
+    after = server.run(with_model_state(tiny_model(), 1))
     assert after["bits 1"]["digest"] == before["bits 0"]["digest"]
     (was,), (now,) = before["state 0"]["state"], after["state 1"]["state"]
     same_object = {key: value for key, value in now.items() if key != "objects"}
@@ -139,7 +143,7 @@ def test_broken_files_are_refused_in_a_sentence(server, embeddings, counts: Coun
 
 
 def loaded(name: str) -> dict:
-    return small() | {
+    return tiny_model() | {
         "load": node("HiPerLoadEmbedding", name=name),
         "show": node("PreviewAny", source=["load", 1]),
         "held": node("HiPerTestState", model=["loader", 0], turn=0, memory=False),
@@ -148,14 +152,14 @@ def loaded(name: str) -> dict:
 
 def test_nonsense_inputs_change_nothing(server, embeddings, counts: Counts) -> None:
     """Every node of the pack in turn, ComfyUI's own definitions saying what it has for inputs."""
-    server.run(small() | SOURCES | {"save": node("HiPerSaveAttentionMaps", **MAPS)})
+    server.run(tiny_model() | SOURCES | {"save": node("HiPerSaveAttentionMaps", **MAPS)})
     nonsense = Nonsense(server.get("/object_info"), random.Random(1))
     names = sorted(nonsense.definitions)
     assert len(names) > 10
     with unharmed(server):
         graphs = [nonsense.graph(names[number % len(names)]) for number in range(counts.inputs)]
         queued = [server.queue(graph) for graph in graphs]
-        ends = [ending(server, prompt_id) for prompt_id in queued]
+        ends = [how_it_ended(server, prompt_id) for prompt_id in queued]
     unclear = []
     for graph, (_, answer) in zip(graphs, ends, strict=True):
         why = answer and problem(answer, ("ValueError", "RuntimeError", "FileExistsError"))
@@ -171,7 +175,7 @@ def test_nonsense_inputs_change_nothing(server, embeddings, counts: Counts) -> N
     assert all(counter.total() > counts.inputs // 20 for counter in counted.values()), counted
 
 
-def ending(server: Server, prompt_id: str) -> tuple[str, dict | None]:
+def how_it_ended(server: Server, prompt_id: str) -> tuple[str, dict | None]:
     """How a fuzzed graph ended, and what the node said if it refused."""
     try:
         outputs = server.wait(prompt_id)["outputs"]
@@ -201,7 +205,9 @@ def test_cancels_leave_nothing_behind(server, embeddings, counts: Counts) -> Non
                 except PromptError as error:
                     endings[str(error)] += 1
             assert endings == {"interrupted": part_of * 9 // 10, "finished": part_of // 10}
-            memory.append(server.run(looked_at(small(), part))[f"state {part}"]["memory"][0])
+            memory.append(
+                server.run(with_model_state(tiny_model(), part))[f"state {part}"]["memory"][0]
+            )
     first, *_, last = memory
     assert last["loaded models"] == first["loaded models"]
     assert last["tensors"] == first["tensors"]
@@ -213,5 +219,5 @@ def test_cancels_leave_nothing_behind(server, embeddings, counts: Counts) -> Non
 def cycle(number: int) -> dict:
     """One learning run of its own seed, cancelled in its second step unless it is a tenth one."""
     cancel = ("HiPerTestFail", {"how": "cancel before", "call": 2, "copy": number})
-    graph = learned(small() if number % 10 == 0 else small(cancel), seed=number, steps=2)
+    graph = learned(tiny_model() if number % 10 == 0 else tiny_model(cancel), seed=number, steps=2)
     return graph | {"picture": latent(height=8, width=8)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.comfyui_server import PromptError
 from support.graphs import WIDGETS, node
-from support.tiny_graphs import learned, small
+from support.tiny_graphs import learned, tiny_model
 
 RECORD = {"record": "both", "tokens": "all tokens", "memory_limit": 64, "every": 1}
 RECORD |= {"layers": "mean of equal sizes", "head": 0}
@@ -25,7 +25,7 @@ RECORD |= {"layers": "mean of equal sizes", "head": 0}
     ],
 )
 def test_a_viewer_without_inputs_is_refused_before_the_run(server, wires, sentence: str) -> None:
-    graph = small() | {"record": node("HiPerRecordAttention", model=["loader", 0], **RECORD)}
+    graph = tiny_model() | {"record": node("HiPerRecordAttention", model=["loader", 0], **RECORD)}
     graph["view"] = node("HiPerAttentionViewer", **WIDGETS, **wires)
     before = len(server.messages)
     with pytest.raises(PromptError) as refused:
@@ -36,7 +36,7 @@ def test_a_viewer_without_inputs_is_refused_before_the_run(server, wires, senten
 
 
 def test_an_empty_latent_is_not_learned(server) -> None:
-    graph = learned(small())
+    graph = learned(tiny_model())
     graph["picture"] = node("EmptyLatentImage", width=128, height=128, batch_size=1)
     with pytest.raises(PromptError, match="is zero everywhere, which is no picture"):
         server.run(graph)

@@ -220,7 +220,7 @@ def check(name: str) -> Checked:
         name,
         family=embedding.details.family,
         placement=placement,
-        learns=bool(torch.isfinite(learned.losses).all() and moved.max() > 1e-3),
+        learns=bool(torch.isfinite(learned.learned.losses).all() and moved.max() > 1e-3),
         composes=composes(target, composed, embedding),
         samples=bool(torch.isfinite(ours).all() and not torch.equal(ours, after)),
         views=not why,

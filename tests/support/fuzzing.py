@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from support.graphs import Graph, node
-from support.tiny_graphs import small
+from support.tiny_graphs import tiny_model
 
 Broken = tuple[str, bytes]  # a file's ending and its bytes
 
@@ -185,7 +185,7 @@ class Nonsense:
             else:
                 made[key] = self._value(key, kind, options, key in nonsense)
         made = {key: value for key, value in made.items() if value is not LEFT_OUT}
-        graph = small() | SOURCES | {"fuzzed": node(name, **made)}
+        graph = tiny_model() | SOURCES | {"fuzzed": node(name, **made)}
         for slot in range(len(self.definitions[name]["output"])):
             if slot and self.chance.random() < 0.5:  # what nobody asks for is not computed either
                 continue

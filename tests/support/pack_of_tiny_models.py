@@ -10,7 +10,7 @@ import torch
 from comfy.patcher_extension import WrappersMP
 from comfy_api.v0_0_2 import ComfyExtension, io
 
-from .tiny_unets import CONTEXT, small_unet
+from .tiny_unets import CONTEXT, tiny_unet
 
 BLIND = {  # no cross-attention anywhere
     "transformer_depth": [0, 0],
@@ -27,7 +27,7 @@ def wrapped(model, wrapper):
     return patched
 
 
-class SmallModel(io.ComfyNode):
+class TinyModel(io.ComfyNode):
     """A UNet of half a million weights; `huge` ones are finite in fp32 and not in fp16.
 
     Another `copy` is another object of the same weights, as ComfyUI's cache sees it.
@@ -49,7 +49,7 @@ class SmallModel(io.ComfyNode):
 
     @classmethod
     def execute(cls, seed, blind, huge, copy):
-        model = small_unet(seed, **(BLIND if blind else {}))
+        model = tiny_unet(seed, **(BLIND if blind else {}))
         if huge:
             dict(model.model.named_parameters())[LAST_LAYER].data.mul_(1e8)
         return io.NodeOutput(model)
@@ -125,7 +125,7 @@ class FailingModel(io.ComfyNode):
         return io.NodeOutput(wrapped(model, failing))
 
 
-class SmallLora(io.ComfyNode):
+class TinyLora(io.ComfyNode):
     """A low-rank patch on every attention projection, or the same added into the weights."""
 
     @classmethod
@@ -263,7 +263,7 @@ class DescribedConditioning(io.ComfyNode):
         return io.NodeOutput(ui={"entries": entries})
 
 
-class SmallText(io.ComfyNode):
+class TinyText(io.ComfyNode):
     """Text vectors that the small models read."""
 
     @classmethod
@@ -281,18 +281,18 @@ class SmallText(io.ComfyNode):
         return io.NodeOutput([[2 * torch.randn(1, length, CONTEXT, generator=generator), {}]])
 
 
-class SmallModelsExtension(ComfyExtension):
+class TinyModelsExtension(ComfyExtension):
     async def get_node_list(self):
         return [
-            SmallModel,
+            TinyModel,
             LimitedModel,
             FailingModel,
-            SmallLora,
+            TinyLora,
             ModelState,
             DescribedConditioning,
-            SmallText,
+            TinyText,
         ]
 
 
 async def comfy_entrypoint():
-    return SmallModelsExtension()
+    return TinyModelsExtension()

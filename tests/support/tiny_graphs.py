@@ -9,7 +9,7 @@ from support.graphs import Graph, latent, learn, node, sampler
 PLAIN = "off"  # the memory probe would count as a call of the model
 
 
-def small(*wraps: tuple[str, dict[str, Any]], **model: Any) -> Graph:
+def tiny_model(*wraps: tuple[str, dict[str, Any]], **model: Any) -> Graph:
     """A small model in the node "loader", its texts, and what it is wrapped in on the way."""
     given = {"seed": 0, "blind": False, "huge": False, "copy": 0} | model
     graph = {
@@ -48,7 +48,7 @@ def composed(graph: Graph, strength: float = 0.8, **embedding: Any) -> Graph:
     }
 
 
-def looked_at(graph: Graph, turn: int) -> Graph:
+def with_model_state(graph: Graph, turn: int) -> Graph:
     """The graph with a plain sampling run of the model, and the model's state after it."""
     return graph | {
         f"plain {turn}": sampler("target", seed=99, steps=2),

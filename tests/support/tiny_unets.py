@@ -8,7 +8,7 @@ CONTEXT = 32
 LAYERS = 5  # cross-attention layers of the model below
 
 
-def small_unet(seed: int = 0, **change):
+def tiny_unet(seed: int = 0, **change):
     """A patched model as a loader would give it; `change` goes into its UNet's configuration."""
     import comfy.model_base
     import comfy.model_patcher

@@ -14,14 +14,14 @@ from safetensors import safe_open
 from support.checkpoints import SD1, SD2, SDXL, Shape
 from support.comfyui_server import PromptError
 from support.graphs import WIDGETS, Graph, latent, node, prompts, sampled, sampler
-from support.tiny_unets import CONTEXT, LAYERS, picture, sample, small_unet, text
+from support.tiny_unets import CONTEXT, LAYERS, picture, sample, text, tiny_unet
 
 TAILS = "hiper_tails"
 
 
 @pytest.fixture(scope="module")
 def model(host):
-    return small_unet()
+    return tiny_unet()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 import torch
 from support import family_checks, tiny_models
 from support.tiny_families import TINY
-from support.tiny_unets import LAYERS, picture, sample, small_unet, text
+from support.tiny_unets import LAYERS, picture, sample, text, tiny_unet
 
 from hiper.attention.calls import CROSS, SELF
 from hiper.learning.objective import predicted
@@ -31,7 +31,7 @@ def heard(model, kinds: tuple[str, ...], run) -> list:
 
 
 def test_a_unet_tells_both_kinds_and_draws_the_same() -> None:
-    model, latent = small_unet(), picture(6, 10)
+    model, latent = tiny_unet(), picture(6, 10)
     plain = sample(model, text(), text(seed=2), latent, steps=1)
     results: list[torch.Tensor] = []
     calls = heard(
@@ -59,7 +59,7 @@ def test_a_unet_tells_both_kinds_and_draws_the_same() -> None:
 def test_a_map_as_long_as_the_prompt_is_told_apart() -> None:
     """7 × 11 cells look at 77 tokens: as many keys as in self-attention."""
     calls = heard(
-        small_unet(),
+        tiny_unet(),
         (CROSS, SELF),
         lambda m: sample(m, text(), text(seed=2), picture(7, 11), steps=1),
     )
@@ -75,7 +75,7 @@ def test_a_node_that_stands_in_for_attention_is_heard_too(name: str, block: tupl
     def replacement(q, k, v, options):
         return optimized_attention(q, k, v, options["n_heads"], transformer_options=options)
 
-    model = small_unet()
+    model = tiny_unet()
     getattr(model, f"set_model_{name}_replace")(replacement, *block[:2], *block[2:])
     calls = heard(
         model,
@@ -159,7 +159,7 @@ def test_a_finished_recording_keeps_nothing_of_the_run() -> None:
     from hiper.host.attention.recording import Recording, watched
 
     recording = Recording(Wish())
-    model = small_unet()
+    model = tiny_unet()
     entries = text()
     kept = weakref.ref(entries[0][0])
     sample(watched(model, recording), entries, text(seed=2), picture(6, 10), steps=2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from support.tiny_unets import LAYERS, picture, sample, small_unet, text
+from support.tiny_unets import LAYERS, picture, sample, text, tiny_unet
 
 SAMPLERS = (
     "euler",
@@ -24,7 +24,7 @@ SAMPLERS = (
 
 @pytest.fixture(scope="module")
 def model(host):
-    return small_unet()
+    return tiny_unet()
 
 
 def recorded(model, **wish):
@@ -38,9 +38,9 @@ def recorded(model, **wish):
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_latents_are_bit_equal_and_every_step_is_there(model, sampler: str) -> None:
-    recording, looked_at = recorded(model)
+    recording, observed = recorded(model)
     plain = sample(model, text(), text(154, 2), picture(), sampler)
-    assert torch.equal(sample(looked_at, text(), text(154, 2), picture(), sampler), plain)
+    assert torch.equal(sample(observed, text(), text(154, 2), picture(), sampler), plain)
     maps = recording.maps()
     assert [step.index for step in maps.steps] == [0, 1, 2]
     assert recording.ended_with(plain)
@@ -70,18 +70,18 @@ def test_probabilities_times_values_are_the_attention_output(model) -> None:
     patched = model.clone()
     options = patched.model_options["transformer_options"]
     options["optimized_attention_override"] = backend_watched
-    _, looked_at = recorded(patched)
-    sample(looked_at, text(), text(77, 2), picture(), steps=1)
+    _, observed = recorded(patched)
+    sample(observed, text(), text(77, 2), picture(), steps=1)
     assert len(worst) == LAYERS
     assert max(worst) < 1e-5
 
 
 def test_conditional_rows_are_those_of_a_run_without_guidance(model) -> None:
     """Also where a longer negative prompt makes ComfyUI repeat the positive one."""
-    recording, looked_at = recorded(model)
+    recording, observed = recorded(model)
     seen = {}
     for cfg in (1.0, 5.0):
-        sample(looked_at, text(), text(154, 2), picture(), steps=1, cfg=cfg)
+        sample(observed, text(), text(154, 2), picture(), steps=1, cfg=cfg)
         maps = recording.maps()
         (positive,) = maps.prompts_of("positive")
         assert maps.prompts[positive].length == 77
@@ -94,8 +94,8 @@ def test_conditional_rows_are_those_of_a_run_without_guidance(model) -> None:
 
 def test_a_map_with_as_many_cells_as_tokens(model) -> None:
     """7 × 11 = 77: shape alone would take self-attention for cross-attention."""
-    recording, looked_at = recorded(model, layers="each layer")
-    sample(looked_at, text(), text(77, 2), picture(7, 11, batch=2), steps=1)
+    recording, observed = recorded(model, layers="each layer")
+    sample(observed, text(), text(77, 2), picture(7, 11, batch=2), steps=1)
     maps = recording.maps()
     sizes = [tuple(part.maps.shape[-2:]) for part in maps.parts if part.prompt == 0]
     assert sorted(sizes) == sorted([(7, 11)] * 2 + [(4, 6)] * 3)
@@ -107,8 +107,8 @@ def test_a_map_with_as_many_cells_as_tokens(model) -> None:
 def test_second_order_samplers_take_no_more_room(model) -> None:
     held = {}
     for sampler in ("euler", "heun"):
-        recording, looked_at = recorded(model)
-        sample(looked_at, text(), text(77, 2), picture(), sampler, steps=4)
+        recording, observed = recorded(model)
+        sample(observed, text(), text(77, 2), picture(), sampler, steps=4)
         held[sampler] = recording.held
     assert held["euler"] == held["heun"] > 0
 
@@ -116,9 +116,9 @@ def test_second_order_samplers_take_no_more_room(model) -> None:
 def test_areas_and_combined_prompts_are_told_apart(model) -> None:
     whole = text()
     part = text(77, 3, area=(4, 6, 4, 6), strength=1.0)
-    recording, looked_at = recorded(model)
+    recording, observed = recorded(model)
     plain = sample(model, whole + part, text(77, 2), picture(8, 12))
-    assert torch.equal(sample(looked_at, whole + part, text(77, 2), picture(8, 12)), plain)
+    assert torch.equal(sample(observed, whole + part, text(77, 2), picture(8, 12)), plain)
     maps = recording.maps()
     first, second = sorted(maps.prompts_of("positive"), key=lambda n: maps.prompts[n].area is None)
     assert maps.prompts[first].area == (4, 6, 4, 6)
@@ -134,8 +134,8 @@ def test_areas_and_combined_prompts_are_told_apart(model) -> None:
 def test_timestep_ranges_leave_their_steps_out(model) -> None:
     early = text(77, 1, start_percent=0.0, end_percent=0.5)
     late = text(77, 3, start_percent=0.5, end_percent=1.0)
-    recording, looked_at = recorded(model)
-    sample(looked_at, early + late, text(77, 2), picture(), steps=6)
+    recording, observed = recorded(model)
+    sample(observed, early + late, text(77, 2), picture(), steps=6)
     maps = recording.maps()
     steps = [[step.index for step in maps.steps_of(n)] for n in maps.prompts_of("positive")]
     assert sorted(step for part in steps for step in part) == list(range(6))
@@ -152,11 +152,11 @@ def test_an_attention_backend_node_wired_before_or_after(model, order: str) -> N
     choose = advanced.ModelAttentionBackend().patch
     plain = sample(choose(model, "pytorch attention")[0], text(), text(77, 2), picture())
     if order == "before":
-        recording, looked_at = recorded(choose(model, "pytorch attention")[0])
+        recording, observed = recorded(choose(model, "pytorch attention")[0])
     else:
-        recording, looked_at = recorded(model)
-        looked_at = choose(looked_at, "pytorch attention")[0]
-    assert torch.equal(sample(looked_at, text(), text(77, 2), picture()), plain)
+        recording, observed = recorded(model)
+        observed = choose(observed, "pytorch attention")[0]
+    assert torch.equal(sample(observed, text(), text(77, 2), picture()), plain)
     assert len(recording.maps().steps) == 3
 
 
@@ -190,12 +190,12 @@ def test_chained_patches_stay_in_force(model, order: str) -> None:
     plain = sample(patched(model), text(), text(77, 2), picture(), steps=2)
     first = dict(calls)
     if order == "before":
-        recording, looked_at = recorded(patched(model), layers="each layer")
+        recording, observed = recorded(patched(model), layers="each layer")
     else:
-        recording, looked_at = recorded(model, layers="each layer")
-        looked_at = patched(looked_at)
+        recording, observed = recorded(model, layers="each layer")
+        observed = patched(observed)
     calls.update(dict.fromkeys(calls, 0))
-    assert torch.equal(sample(looked_at, text(), text(77, 2), picture(), steps=2), plain)
+    assert torch.equal(sample(observed, text(), text(77, 2), picture(), steps=2), plain)
     assert calls == first and all(calls.values())
     maps = recording.maps()
     layers = {part.layer for part in maps.parts}
@@ -210,8 +210,8 @@ def test_extra_model_calls_of_another_node_are_not_recorded(model) -> None:
     perturbed = PerturbedAttentionGuidance.execute(model, 3.0).result[0]
     seen = []
     for one in (model, perturbed):
-        recording, looked_at = recorded(one)
-        sample(looked_at, text(), text(77, 2), picture(), steps=1)
+        recording, observed = recorded(one)
+        sample(observed, text(), text(77, 2), picture(), steps=1)
         maps = recording.maps()
         seen.append(maps.mean(maps.prompts_of("positive")[0]))
     assert torch.equal(*seen)
@@ -228,13 +228,13 @@ def test_only_the_tail_only_one_side(model) -> None:
     from hiper.prompts.placement import TAILS, TailMark
 
     marked = text(77, 1, **{TAILS: (TailMark(72, 5),)})
-    recording, looked_at = recorded(model, tail_only=True, roles=("positive",))
-    sample(looked_at, marked, text(77, 2), picture(), steps=2)
+    recording, observed = recorded(model, tail_only=True, roles=("positive",))
+    sample(observed, marked, text(77, 2), picture(), steps=2)
     tail = recording.maps()
     assert [prompt.role for prompt in tail.prompts] == ["positive"]
     assert tail.prompts[0].columns == (72, 73, 74, 75, 76)
-    full, looked_at = recorded(model)
-    sample(looked_at, marked, text(77, 2), picture(), steps=2)
+    full, observed = recorded(model)
+    sample(observed, marked, text(77, 2), picture(), steps=2)
     everything = full.maps()
     (positive,) = everything.prompts_of("positive")
     assert torch.equal(tail.mean(0), everything.mean(positive)[:, 72:])
@@ -242,18 +242,18 @@ def test_only_the_tail_only_one_side(model) -> None:
 
 
 def test_the_limit_is_kept_and_steps_are_taken_evenly(model) -> None:
-    full, looked_at = recorded(model)
-    sample(looked_at, text(), text(77, 2), picture(), steps=12)
+    full, observed = recorded(model)
+    sample(observed, text(), text(77, 2), picture(), steps=12)
     one_step = full.held // 12
     limit = 4 * one_step
-    recording, looked_at = recorded(model, limit=limit)
-    sample(looked_at, text(), text(77, 2), picture(), steps=12)
+    recording, observed = recorded(model, limit=limit)
+    sample(observed, text(), text(77, 2), picture(), steps=12)
     maps = recording.maps()
     assert recording.held <= limit
     steps = [step.index for step in maps.steps]
     assert steps[0] == 0 and steps[-1] == 11 and 3 <= len(steps) <= 4
-    tight, looked_at = recorded(model, limit=one_step // 2)
-    sample(looked_at, text(), text(77, 2), picture(), steps=2)
+    tight, observed = recorded(model, limit=one_step // 2)
+    sample(observed, text(), text(77, 2), picture(), steps=2)
     with pytest.raises(ValueError, match="raise memory_limit"):
         tight.maps()
 
@@ -262,22 +262,22 @@ def test_nothing_to_see_is_said(model) -> None:
     unused, _ = recorded(model)
     with pytest.raises(ValueError, match="change its seed"):
         unused.maps()
-    without = small_unet(
+    without = tiny_unet(
         use_spatial_transformer=False,
         transformer_depth=[0, 0],
         transformer_depth_output=[0, 0, 0, 0],
         transformer_depth_middle=-1,
         context_dim=None,
     )
-    recording, looked_at = recorded(without)
-    sample(looked_at, text(), text(77, 2), picture(), steps=1)
+    recording, observed = recorded(without)
+    sample(observed, text(), text(77, 2), picture(), steps=1)
     with pytest.raises(ValueError, match="No cross-attention"):
         recording.maps()
-    recording, looked_at = recorded(model, roles=("negative",))
-    sample(looked_at, text(), text(77, 2), picture(), steps=1, cfg=1.0)
+    recording, observed = recorded(model, roles=("negative",))
+    sample(observed, text(), text(77, 2), picture(), steps=1, cfg=1.0)
     with pytest.raises(ValueError, match="raise the guidance"):
         recording.maps()
-    recording, looked_at = recorded(model, tail_only=True)
-    sample(looked_at, text(), text(77, 2), picture(), steps=1)
+    recording, observed = recorded(model, tail_only=True)
+    sample(observed, text(), text(77, 2), picture(), steps=1)
     with pytest.raises(ValueError, match="Compose HiPer"):
         recording.maps()
