@@ -204,8 +204,8 @@ class _Work:
         losses = [at.loss for at in learned.fixed_losses]
         rate = "lower" if losses[-1] > losses[0] else "higher"
         return (
-            f"Nothing was learned in {len(learned.losses)} of {self.settings.steps} steps: the loss on fixed timesteps and "
-            f"noise, {losses[0]:.4f} at the start, was {min(losses):.4f} at best and "
+            f"Nothing was learned in {len(learned.losses)} of {self.settings.steps} steps: the "
+            f"loss on fixed timesteps and noise, {losses[0]:.4f} at the start, was {min(losses):.4f} at best and "
             f"{losses[-1]:.4f} at the end: choose a {rate} learning_rate "
             f"({self.settings.learning_rate:g} now), or turn auto_stop off to keep the last tail "
             f"all the same. {self.keep(learned)}"
