@@ -203,10 +203,11 @@ class _Work:
     def _nothing_gained(self, learned: Learned) -> str:
         losses = [at.loss for at in learned.fixed_losses]
         rate = "lower" if losses[-1] > losses[0] else "higher"
+        first, best, last = losses[0], min(losses), losses[-1]
         return (
             f"Nothing was learned in {len(learned.losses)} of {self.settings.steps} steps: the "
-            f"loss on fixed timesteps and noise, {losses[0]:.4f} at the start, was {min(losses):.4f} at best and "
-            f"{losses[-1]:.4f} at the end: choose a {rate} learning_rate "
+            f"loss on fixed timesteps and noise was {first:.4f} at the start, {best:.4f} at best "
+            f"and {last:.4f} at the end: choose a {rate} learning_rate "
             f"({self.settings.learning_rate:g} now), or turn auto_stop off to keep the last tail "
             f"all the same. {self.keep(learned)}"
         )

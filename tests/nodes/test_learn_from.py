@@ -72,15 +72,3 @@ def test_an_embedding_of_another_family_is_no_start(server, checkpoints) -> None
     graph["end"] = node("HiPerTestDigest", embedding=["on", 0])
     with pytest.raises(PromptError, match=r"learned on SD15 \(width 32\).*\(width 768\)"):
         server.run(graph)
-
-
-def test_nothing_gained_is_an_error_that_says_what_to_change(server) -> None:
-    graph = learned(tiny_model(), learning_rate=1.0, steps=1, recipe="paper", auto_stop=True)
-    with pytest.raises(PromptError) as refused:
-        server.run(graph)
-    words = str(refused.value)
-    assert words.startswith("Nothing was learned in 1 of 1 steps: the loss on fixed timesteps")
-    assert (
-        "choose a lower learning_rate (1 now)" in words
-        and "kept as models/hiper/unfinished" in words
-    )

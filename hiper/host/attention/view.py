@@ -25,6 +25,10 @@ class Moment:
     seed: int = 0
     head: int | None = None
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.progress <= 1:
+            raise ValueError(f"timestep % is {100 * self.progress:g}: choose 0 to 100.")
+
 
 def view(
     model: ModelPatcher, conditionings: dict[str, list], latent: dict, moment: Moment

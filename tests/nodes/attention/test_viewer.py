@@ -236,6 +236,7 @@ def test_compare_is_one_call_on_one_noise(call, model) -> None:
         ({"tokens": "dog"}, "connect a CLIP and give the prompt as labels"),
         ({"tokens": "tail", "conditioning": text()}, "put Compose HiPer Conditioning before"),
         ({"labels": "a dog"}, "no CLIP to cut it into tokens"),
+        ({"timestep": float("nan")}, "timestep % is nan: choose 0 to 100"),
         (
             {"latent": {"samples": torch.zeros(1, 16, 8, 8)}},
             "wants pictures of 4 channels",
