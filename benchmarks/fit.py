@@ -34,16 +34,18 @@ CASES = (
 )
 
 
-def kept(model, checkpointing: bool, width: int) -> int:
-    """Bytes that one step keeps for its gradient beside the weights."""
+def kept(model, width: int) -> tuple[int, int]:
+    """Bytes that one step keeps for its gradient beside the weights: whole, and recomputed block
+    by block, its largest block included."""
     from hiper.host.model.denoiser import frozen_denoiser
-    from hiper.host.model.memory import activation_bytes
+    from hiper.host.model.memory import step_memory
 
     prompt = [[torch.randn(1, 77, width), {"pooled_output": torch.randn(1, 1280)}]]
     clean = full_size.latent(SMALL)
     tail = torch.zeros(1, 1, 5, width)
-    with frozen_denoiser(model, prompt, clean.shape, "replace", "auto", checkpointing) as denoiser:
-        return activation_bytes(denoiser, clean, tail)
+    with frozen_denoiser(model, prompt, clean.shape, "replace") as denoiser:
+        memory = step_memory(denoiser, clean, tail, 1)
+    return memory.whole, memory.recomputed
 
 
 def estimate() -> list[dict]:
@@ -54,9 +56,7 @@ def estimate() -> list[dict]:
         model = full_size.unet(family, shape, torch.bfloat16)
         weights = sum(p.numel() * p.element_size() for p in model.model.parameters())
         scale = (side / SMALL) ** 2
-        plain, checkpointed = (
-            kept(model, on, shape["context_dim"]) * scale for on in (False, True)
-        )
+        plain, checkpointed = (size * scale for size in kept(model, shape["context_dim"]))
         rows.append(
             {
                 "case": name,

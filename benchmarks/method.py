@@ -98,15 +98,26 @@ class Bench:
         with torch.no_grad():
             return torch.cat([self.model.text.encode(text) for text in texts])
 
-    def tails(self, cases: list[Case], texts: list[str], tokens: int, steps: int) -> Tensor:
-        """Tails `(P, N, 128)` learned from each case's picture and source prompt."""
+    def tails(
+        self,
+        cases: list[Case],
+        texts: list[str],
+        tokens: int,
+        steps: int,
+        mask: Tensor | None = None,
+    ) -> Tensor:
+        """Tails `(P, N, 128)` learned from each case's picture and source prompt, inside its mask
+        `(P, 1, 16, 16)` where there are masks."""
         settings = LearningSettings(steps, Showing.learning_rate, seed=0, recipe=self.recipe)
         clean = redrawn(self.model, [case.scene for case in cases])
         learned = []
         for first in range(0, len(cases), self.batch):
             part = slice(first, first + self.batch)
+            own = None if mask is None else mask[part]
             with self.precision():
-                learned.append(learn_many(self.model, clean[part], texts[part], tokens, settings))
+                learned.append(
+                    learn_many(self.model, clean[part], texts[part], tokens, settings, mask=own)
+                )
             done = min(first + self.batch, len(cases))
             self.say(f"learned {done} of {len(cases)} tails, N = {tokens}")
         return torch.cat(learned)

@@ -23,21 +23,26 @@ def learn_many(
     tokens: int,
     settings: LearningSettings,
     on_step: Callable[[int, Tensor], None] | None = None,
+    mask: Tensor | None = None,
 ) -> Tensor:
-    """Tails `(P, N, 128)` of the latents `(P, 12, 16, 16)`, learned as `learn` learns each."""
+    """Tails `(P, N, 128)` of the latents `(P, 12, 16, 16)`, learned as `learn` learns each; inside
+    the masks `(P, 1, 16, 16)` only, where there are some."""
     with torch.no_grad():
         head, tails = split(model.text.encode(*prompts), tokens)
     denoiser = DemoDenoiser(model, head.repeat_interleave(settings.batch_size, 0))
     optimiser = TailOptimiser(tails, settings.learning_rate, settings.recipe)
     draws = [Draws(settings.recipe, settings.seed, settings.batch_size) for _ in prompts]
-    repeated = clean.repeat_interleave(settings.batch_size, 0)
+    repeated, inside = (
+        None if each is None else each.repeat_interleave(settings.batch_size, 0)
+        for each in (clean, mask)
+    )
     for index in range(settings.steps):
         samples = [drawing.next(one[None]) for drawing, one in zip(draws, clean, strict=True)]
         u = torch.cat([sample.u for sample in samples])
         noise = torch.cat([sample.noise for sample in samples])
         tails = optimiser.tail
         own = tails.repeat_interleave(settings.batch_size, 0)[:, None, None]
-        errors = loss(settings.terms, denoiser, repeated, u, noise, own)
+        errors = loss(settings.terms, denoiser, repeated, u, noise, own, inside)
         (gradient,) = torch.autograd.grad(errors.sum() / settings.batch_size, [tails])
         optimiser.step(gradient)
         if on_step is not None:
