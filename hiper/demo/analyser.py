@@ -96,4 +96,4 @@ class Analyser(nn.Module):
 def load(path: Path = WEIGHTS) -> Analyser:
     analyser = Analyser()
     analyser.load_state_dict({name: t.float() for name, t in load_file(path).items()})
-    return analyser.eval().requires_grad_(False)
+    return analyser.train(False).requires_grad_(False)

@@ -77,7 +77,7 @@ def load(path: Path = WEIGHTS) -> DemoModel:
     nets = UNet(), TextEncoder(), LatentSpace()
     for net, name in zip(nets, weights, strict=True):
         net.load_state_dict(weights[name])
-        net.eval().requires_grad_(False)
+        net.train(False).requires_grad_(False)
     return DemoModel(*nets, sigmas())
 
 

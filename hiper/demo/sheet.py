@@ -24,7 +24,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Looks:
+class TokenMaps:
     """Where one picture's tokens look: a label and a map `(H, W)` each; tails are marked."""
 
     picture: Image.Image
@@ -38,7 +38,7 @@ def contact_sheet(
     tokens: int,
     prompts: list[str],
     rows: list[Row],
-    looks: Looks,
+    token_maps: TokenMaps,
 ) -> Image.Image:
     width = 2 * MARGIN + TILE + 44 + LABELS + len(prompts) * (TILE + GAP)
     top = 96
@@ -70,12 +70,12 @@ def contact_sheet(
         _write(pen, (left - 14, middle), row.label, 17, colour, "rm")
 
     below = first + grid + 20
-    _write(pen, (MARGIN, below), looks.title, 17, INK)
-    for column, (label, values, tail) in enumerate([("", None, False), *looks.maps]):
+    _write(pen, (MARGIN, below), token_maps.title, 17, INK)
+    for column, (label, values, tail) in enumerate([("", None, False), *token_maps.maps]):
         x, y = MARGIN + column * (SMALL + GAP), below + 32
-        tile = _enlarged(looks.picture, SMALL)
+        tile = _enlarged(token_maps.picture, SMALL)
         if values is not None:
-            tile = laid_over(tile, _relative(values, looks.maps), 0.85)
+            tile = laid_over(tile, _relative(values, token_maps.maps), 0.85)
         sheet.paste(tile, (x, y))
         colour = ACCENT if tail else INK
         _write(pen, (x + SMALL / 2, y + SMALL + 20), label or "picture", 14, colour, "ms")

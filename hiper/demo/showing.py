@@ -17,7 +17,7 @@ from .attention_maps import attention_maps
 from .captions import prompt as prompt_of
 from .drawing import CLASSES
 from .model import GUIDANCE, STEPS, DemoDenoiser, DemoModel, load, sample, starting_noise
-from .sheet import Looks, Row, contact_sheet
+from .sheet import Row, TokenMaps, contact_sheet
 from .text import words_of
 
 # poses and grounds asked for of the source's own animal, and last of another
@@ -108,26 +108,26 @@ def show(showing: Showing, quiet: bool = False) -> Shown:
         Row("plain prompt" if not strength else f"HiPer, α = {strength:g}", model.decode(latent))
         for strength, latent in latents.items()
     ]
-    looks = _looks(model, showing, contexts, latents, rows, prompts)
+    token_maps = _token_maps(model, showing, contexts, latents, rows, prompts)
     sheet = contact_sheet(
         model.decode(source)[0] if showing.source.size != (64, 64) else showing.source,
         showing.prompt,
         showing.tokens,
         [prompt.removeprefix("a ") for prompt in prompts],
         rows,
-        looks,
+        token_maps,
     )
     return Shown(sheet, latents, learned, seconds)
 
 
-def _looks(
+def _token_maps(
     model: DemoModel,
     showing: Showing,
     contexts: dict[float, Tensor],
     latents: dict[float, Tensor],
     rows: list[Row],
     prompts: list[str],
-) -> Looks:
+) -> TokenMaps:
     """The maps of one prompt's words and of the tail's tokens."""
     chosen = 1
     latent = latents[showing.strength][chosen : chosen + 1]
@@ -141,7 +141,7 @@ def _looks(
         named.append((f"all {len(tail)}", tail.sum(0), True))
     row = list(latents).index(showing.strength)
     title = f'Where the model looks: "{prompts[chosen]}" and the learned tail, one scale'
-    return Looks(rows[row].pictures[chosen], title, named)
+    return TokenMaps(rows[row].pictures[chosen], title, named)
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def train_latents(drawn: Tensor, steps: int, log) -> LatentSpace:
         optimiser.step()
         if (step + 1) % 100 == 0:
             log(f"latents {step + 1}/{steps} loss {loss.item():.5f} {time.time() - started:.0f} s")
-    return space.eval().requires_grad_(False)
+    return space.train(False).requires_grad_(False)
 
 
 class Average:
@@ -122,7 +122,7 @@ def train(out: Path, steps: int, batch: int, count: int, seed: int, rate: float)
     if latents_file.exists():
         space = LatentSpace()
         space.load_state_dict(torch.load(latents_file, weights_only=True))
-        space.eval().requires_grad_(False)
+        space.train(False).requires_grad_(False)
     else:
         space = train_latents(drawn, 1500, log)
         torch.save(space.state_dict(), latents_file)

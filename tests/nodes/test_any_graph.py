@@ -78,6 +78,19 @@ def changed(one: list, other: list) -> dict[str, tuple[dict, list]]:
             {"join": node("ConditioningSetTimestepRange", conditioning=one, **ends)},
             [("sitting", tail)],
         ),
+        "unclip": (
+            {
+                "seen": node("HiPerTestVision"),
+                "join": node(
+                    "unCLIPConditioning",
+                    conditioning=one,
+                    clip_vision_output=["seen", 0],
+                    strength=1.0,
+                    noise_augmentation=0.0,
+                ),
+            },
+            [("sitting", tail)],
+        ),
         "guidance": (
             {"join": node("FluxGuidance", conditioning=one, guidance=3.0)},
             [("sitting", tail)],
@@ -168,6 +181,16 @@ def test_the_viewer_behind_a_join(server, embedding, case: str) -> None:
     ) == unknown
 
 
+def test_a_prompt_of_an_earlier_layer_keeps_its_words_and_its_tail(server, embedding) -> None:
+    graph = embedding | {
+        "layer": node("CLIPSetLastLayer", clip=["loader", 1], stop_at_clip_layer=-2),
+        "plain": node("CLIPTextEncode", text=WORDS, clip=["layer", 0]),
+        "composed": composed(["plain", 0]),
+    }
+    (payload,) = server.run(graph | viewer(["composed", 0]))["view"]["hiper_maps"]
+    assert words(payload) == WORDS.split() and tails(payload) == list(range(72, 77))
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_compose_behind_a_join(server, embedding, case: str) -> None:
     """Each entry gets its tail at its end, and every word stays."""
@@ -198,7 +221,7 @@ def test_a_second_compose_cuts_no_tail(server, embedding, case: str) -> None:
 @pytest.mark.parametrize("case", [case for case in CASES if changed(X, P)[case][1][0][1]])
 def test_learn_refuses_a_source_that_holds_a_tail(server, embedding, case: str) -> None:
     nodes, entries = changed(X, P)[case]
-    if len(entries) > 1 or case in ("area", "mask"):
+    if len(entries) > 1 or case in ("area", "mask", "unclip"):
         pytest.skip("refused for another reason: learning wants one plain prompt")
     graph = embedding | {"composed": composed(["plain", 0])} | nodes
     graph |= {"learn": learn(conditioning=["join", 0], steps=1)}

@@ -1,6 +1,7 @@
 """Nodes for tests alone, loaded by ComfyUI beside the pack: conditioning and tensors to order."""
 
 import hashlib
+from types import SimpleNamespace
 
 import torch
 from comfy_api.v0_0_2 import ComfyExtension, io
@@ -103,9 +104,26 @@ class Digest(io.ComfyNode):
         return io.NodeOutput(ui=said)
 
 
+class Vision(io.ComfyNode):
+    """What a CLIP Vision would say of a picture."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="HiPerTestVision",
+            category="test",
+            inputs=[],
+            outputs=[io.ClipVisionOutput.Output()],
+        )
+
+    @classmethod
+    def execute(cls):
+        return io.NodeOutput(SimpleNamespace(image_embeds=torch.zeros(1, 8)))
+
+
 class TestExtension(ComfyExtension):
     async def get_node_list(self):
-        return [RandomConditioning, RandomLatent, Digest]
+        return [RandomConditioning, RandomLatent, Digest, Vision]
 
 
 async def comfy_entrypoint():

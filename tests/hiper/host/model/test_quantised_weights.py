@@ -48,6 +48,33 @@ def quantised(tiny: Tiny, name: str):
 
 
 @pytest.mark.parametrize("name", FORMATS)
+def test_quantised_weights_are_lent_without_a_copy(name: str) -> None:
+    """The numbers and their scales lie where they lay, and the originals come back."""
+    from comfy.quant_ops import QUANT_ALGOS, QuantizedTensor
+
+    from hiper.host.model.gradients import differentiable_weights, plain_tensors
+
+    if name not in QUANT_ALGOS:
+        pytest.skip(f"this ComfyUI has no {name} yet")
+    with torch.inference_mode():
+        model = quantised(TINY["Flux"], name).model.diffusion_model
+        for part in model.modules():
+            for key, weight in part._parameters.items():
+                if isinstance(weight, QuantizedTensor):
+                    part._parameters[key] = weight.clone()  # an inference tensor, as loaders give
+    before = {key: weight for key, weight in model.named_parameters()}
+    quantised_ones = [key for key, weight in before.items() if isinstance(weight, QuantizedTensor)]
+    assert quantised_ones
+    with differentiable_weights(model):
+        lent = dict(model.named_parameters())
+        for key in quantised_ones:
+            assert isinstance(lent[key], QuantizedTensor) and not lent[key].is_inference()
+            pairs = zip(plain_tensors(lent[key]), plain_tensors(before[key]), strict=True)
+            assert all(one.data_ptr() == other.data_ptr() for one, other in pairs)
+    assert all(weight is before[key] for key, weight in model.named_parameters())
+
+
+@pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("family", ["Flux", "Z-Image", "Qwen-Image"])
 def test_learning_through_quantised_layers(family: str, name: str) -> None:
     """The tail is nearly the unquantised model's own, and the weights stay as they were."""
