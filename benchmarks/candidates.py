@@ -5,6 +5,7 @@ Run through `benchmarks/learning.py --only candidates`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from method import Bench
@@ -29,17 +30,19 @@ CANDIDATES = {
     "fast, not averaged": replace(FAST, average=0.0),
     "fast, not bounded": replace(FAST, bound=0.0),
     "fast, bound 1.3": replace(FAST, bound=1.3),
-    "fast, steady at 10 × the rate": replace(FAST, rate=10.0, settles=0.0),
-    "fast, steady at 14 × the rate": replace(FAST, rate=14.0, settles=0.0),
+    "fast, rate not relative": replace(FAST, rate=28.0, relative=False),
+    "fast, steady at 10 × the rate": replace(FAST, rate=10.0, relative=False, settles=0.0),
+    "fast, steady at 14 × the rate": replace(FAST, rate=14.0, relative=False, settles=0.0),
     "fast, timesteps to the power of 1.5": replace(FAST, power=1.5),
 }
 
 
-def compare(bench: Bench, animals: int) -> list[dict]:
-    """What each gives after so many steps of one sample, over animals of another stream."""
+def compare(bench: Bench, animals: int, names: Sequence[str] = tuple(CANDIDATES)) -> list[dict]:
+    """What each of these gives after so many steps of one sample, over animals of another stream."""
     quality = Quality(bench, animals, seeds=1, animals_seed=1)
     rows = []
-    for name, recipe in CANDIDATES.items():
-        run = quality.learn(LearningSettings(STEPS, 5e-3, recipe=recipe), (STEPS,))
+    for name in names:
+        settings = LearningSettings(STEPS, 5e-3, recipe=CANDIDATES[name])
+        run = quality.learn(settings, (STEPS,))
         rows.append({"recipe": name, "steps": STEPS} | quality.judge(run.tails[STEPS]))
     return rows

@@ -35,9 +35,22 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=5, help="steps timed a round")
     parser.add_argument("--animals", type=int, default=30)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument(
+        "--recipes",
+        nargs="+",
+        choices=candidates.CANDIDATES,
+        metavar="NAME",
+        default=tuple(candidates.CANDIDATES),
+        help="of the candidates",
+    )
+    parser.add_argument("--fp32", action="store_true", help="where bfloat16 is slow")
     parser.add_argument("--every", type=int, default=StopRule.every)
     given = parser.parse_args()
     result: dict = {}
+
+    def bench() -> Bench:
+        return Bench(given.animals, bf16=not given.fp32)
+
     if "time" in given.only:
         result |= steps.times(given.size, given.rounds, given.count)
     if "memory" in given.only:
@@ -45,10 +58,10 @@ def main() -> None:
     if "fit" in given.only:
         result["fit"] = fit.estimate()
     if "candidates" in given.only:
-        result["candidates"] = candidates.compare(Bench(given.animals), given.animals)
+        result["candidates"] = candidates.compare(bench(), given.animals, given.recipes)
     if "quality" in given.only:
         rule = replace(StopRule(), every=given.every)
-        result |= measure_quality(Bench(given.animals), given.animals, given.seeds, rule)
+        result |= measure_quality(bench(), given.animals, given.seeds, rule)
     if given.json:
         print(json.dumps(result, indent=1, ensure_ascii=False))
         return
