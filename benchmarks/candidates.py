@@ -38,7 +38,7 @@ CANDIDATES = {
 
 
 def compare(bench: Bench, animals: int, names: Sequence[str] = tuple(CANDIDATES)) -> list[dict]:
-    """What each of these gives after so many steps of one sample, over animals of another stream."""
+    """What each of these gives after so many steps of one sample, over other animals."""
     quality = Quality(bench, animals, seeds=1, animals_seed=1)
     rows = []
     for name in names:
