@@ -26,7 +26,7 @@ def source(row: str, case: Case) -> str:
     return case.source if row == ROWS[0] else f"a {case.scene.animal}"
 
 
-def measured(animals: int, steps: int, strength: float, seed: int) -> dict:
+def measured(animals: int, steps: int, strengths: list[float], seed: int) -> dict:
     """Identity closed, pose and ground found for each way to learn, over unseen animals."""
     bench, cases = Bench(animals, bf16=False), unseen(animals, seed)
     chance = bench.judged(cases, bench.sampled(bench.encoded([c.target for c in cases]), 2))
@@ -36,22 +36,24 @@ def measured(animals: int, steps: int, strength: float, seed: int) -> dict:
     for row in ROWS:
         own = masks if row == ROWS[2] else None
         tails = bench.tails(cases, [source(row, case) for case in cases], 5, steps, own)
-        found = bench.judged(cases, bench.sampled(bench.composed(cases, tails, strength), 2))
-        frame = (each["identity_distance"] for each in (chance, found, best))
-        rows.append({"source": row, "identity_closed": closed(*frame), **found})
-        bench.say(f"{row}: {rows[-1]}")
-    return {"animals": animals, "steps": steps, "strength": strength, "seed": seed, "rows": rows}
+        for strength in strengths:
+            found = bench.judged(cases, bench.sampled(bench.composed(cases, tails, strength), 2))
+            frame = (each["identity_distance"] for each in (chance, found, best))
+            one = {"source": row, "strength": strength, "identity_closed": closed(*frame)}
+            rows.append(one | found)
+            bench.say(str(rows[-1]))
+    return {"animals": animals, "steps": steps, "seed": seed, "rows": rows}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python benchmarks/masks.py", description=__doc__)
     parser.add_argument("--animals", type=int, default=40)
     parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--strength", type=float, default=1.0)
+    parser.add_argument("--strengths", type=float, nargs="+", default=[0.8, 1.0])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="print one object")
     given = parser.parse_args()
-    found = measured(given.animals, given.steps, given.strength, given.seed)
+    found = measured(given.animals, given.steps, given.strengths, given.seed)
     print(json.dumps(found, indent=None if given.json else 2))
 
 

@@ -19,13 +19,15 @@ from torch import Tensor
 
 sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # before an installed copy
 
+from benchmarks.patterns import by_pattern
+from benchmarks.prompting import prompting, two_animals
 from hiper.demo import analyser as analysing
 from hiper.demo import train_analyser
-from hiper.demo.captions import PALETTE, PLACES, distance, nameless_coat, prompt, random_scene
-from hiper.demo.drawing import CLASSES, GROUNDS, POSES, Scene
+from hiper.demo.captions import PLACES, nameless_coat, prompt, random_scene
 from hiper.demo.many import learn_many
-from hiper.demo.measures import closed, look, redrawn, share
-from hiper.demo.model import DemoModel, load, sample
+from hiper.demo.measures import closed, look, malformed, redrawn, share
+from hiper.demo.model import WEIGHTS, DemoModel, load, sample
+from hiper.demo.scene import GROUNDS, POSES, Scene
 from hiper.demo.showing import Showing
 from hiper.embedding import split
 from hiper.learning.loop import LearningSettings
@@ -67,12 +69,23 @@ def unseen(count: int, seed: int) -> list[Case]:
     return cases
 
 
+def bf16_is_fast() -> bool:
+    """Elsewhere bfloat16 is emulated, and slower than float32 by far."""
+    return torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+
+
 class Bench:
     """The model, what judges it, and how far along it all is."""
 
-    def __init__(self, batch: int, bf16: bool = True, recipe: Recipe = Showing.recipe) -> None:
-        self.bf16, self.recipe = bf16, recipe
-        self.model: DemoModel = load()
+    def __init__(
+        self,
+        batch: int,
+        bf16: bool | None = None,
+        recipe: Recipe = Showing.recipe,
+        weights: Path = WEIGHTS,
+    ) -> None:
+        self.bf16, self.recipe = bf16_is_fast() if bf16 is None else bf16, recipe
+        self.model: DemoModel = load(weights)
         self.analyser = analysing.load()
         self.batch = batch
         self.started = time.perf_counter()
@@ -81,7 +94,7 @@ class Bench:
         print(f"[{time.perf_counter() - self.started:6.0f} s] {what}", file=sys.stderr, flush=True)
 
     def precision(self) -> torch.autocast:
-        """The model computes in bfloat16, as it was trained; tails, Adam and judging in fp32."""
+        """The model computes in bfloat16 where that is fast; tails, Adam and judging in fp32."""
         return torch.autocast("cpu", torch.bfloat16, enabled=self.bf16)
 
     def noise(self, count: int, seed: int) -> Tensor:
@@ -141,32 +154,6 @@ class Bench:
         return self.judged(cases, redrawn(self.model, scenes))
 
 
-def prompting(bench: Bench, count: int) -> dict[str, float]:
-    """Draw by prompt before anything else: how often class, pose, ground and colour are found."""
-    rng = random.Random("prompts")
-    scenes = [random_scene(rng) for _ in range(count)]
-    colours = [rng.choice(list(PALETTE)) if i % 2 else None for i in range(count)]
-    texts = [
-        f"a {s.pose} {c or ''} {s.animal} {PLACES[s.ground][0]}"
-        for s, c in zip(scenes, colours, strict=True)
-    ]
-    bench.say(f"sampling {count} prompts")
-    seen = look(bench.analyser, bench.model, bench.sampled(bench.encoded(texts), seed=1))
-    asked = [(i, name) for i, name in enumerate(colours) if name]
-    nearest = [
-        min(PALETTE, key=lambda name, i=i: distance(PALETTE[name], tuple(seen.base[i] * 255)))
-        for i, _ in asked
-    ]
-    right = [found == name for found, (_, name) in zip(nearest, asked, strict=True)]
-    return {
-        "prompts": count,
-        "class_found": share(seen.animal, [s.animal for s in scenes], CLASSES),
-        "pose_found": share(seen.pose, [s.pose for s in scenes], POSES),
-        "ground_found": share(seen.ground, [s.ground for s in scenes], GROUNDS),
-        "colour_found": round(sum(right) / max(len(right), 1), 4),
-    }
-
-
 def trend_row(bench: Bench, cases: list[Case], context: Tensor, frame: tuple[float, float]) -> dict:
     chance, best = frame
     row = bench.judged(cases, bench.sampled(context, seed=2))
@@ -190,15 +177,21 @@ def measure(bench: Bench, animals: int, few: int, prompts: int, steps: int) -> d
     }
     if prompts:
         result["prompting"] = prompting(bench, prompts)
+        result["malformed_plain"] = result["prompting"].pop("malformed_plain")
+        result["two_animals"] = two_animals(bench, max(prompts // 2, 1))
     targets = bench.encoded([case.target for case in cases])
-    plain = bench.judged(cases, bench.sampled(targets, seed=2))
+    without = bench.sampled(targets, seed=2)
+    plain = bench.judged(cases, without)
     best = bench.best(cases)
     began = time.perf_counter()
     tails = bench.tails(cases, [case.source for case in cases], Showing.tokens, steps)
     result["seconds_learning"] = round(time.perf_counter() - began, 1)
     frame = plain["identity_distance"], best["identity_distance"]
-    main = trend_row(bench, cases, bench.composed(cases, tails, strength), frame)
-    result |= main
+    drawn = bench.sampled(bench.composed(cases, tails, strength), seed=2)
+    main = bench.judged(cases, drawn)
+    result |= main | {"identity_closed": closed(frame[0], main["identity_distance"], frame[1])}
+    result["malformed"] = malformed(bench.model, drawn)
+    result["identity_by_pattern"] = by_pattern(bench, cases, without, drawn)
     result |= {f"{key}_plain": value for key, value in plain.items()}
     result |= {f"{key}_best": value for key, value in best.items()}
 
@@ -262,10 +255,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=Showing.steps)
     parser.add_argument("--recipe", choices=list(RECIPES), default="fast")
     parser.add_argument("--batch", type=int, default=25)
-    parser.add_argument("--fp32", action="store_true", help="compute in float32, twice as slow")
+    parser.add_argument("--weights", type=Path, default=WEIGHTS, help="other demo weights")
+    parser.add_argument("--fp32", action="store_true", help="float32 even where bfloat16 is fast")
     given = parser.parse_args()
     few = min(given.trend_animals, given.animals)
-    bench = Bench(given.batch, not given.fp32, RECIPES[given.recipe])
+    bench = Bench(given.batch, False if given.fp32 else None, RECIPES[given.recipe], given.weights)
     result = measure(bench, given.animals, few, given.prompts, given.steps)
     if given.json:
         print(json.dumps(result, indent=1, ensure_ascii=False))

@@ -58,6 +58,14 @@ def ratio(maps: Tensor, animal: Animal) -> float:
     return float(inside_over_outside(maps, animal.inside))
 
 
+def brightness(maps: Tensor, animal: Animal) -> float:
+    """The class word's brightest place over that of the faintest other word of the prompt; all maps
+    of a picture are shown on one scale, so below 1 the class word is the faintest."""
+    words = range(1, 1 + len(words_of(animal.prompt)))
+    brightest = {word: float(maps[word].max()) for word in words}
+    return brightest.pop(animal.word) / min(brightest.values())
+
+
 def summary(ratios: list[float]) -> dict[str, float]:
     """Ratios are averaged as logarithms: twice as much and half as much come to even."""
     logs = np.log(ratios)
@@ -87,12 +95,14 @@ def everywhere(
         maps = [looked(model, demo.text.encode(one.prompt), one, progress) for one in seen]
         say(f"looked at {pictures} pictures at {progress:.0%}")
         words = [ratio(each[one.word], one) for each, one in zip(maps, seen, strict=True)]
+        visible = [brightness(each, one) for each, one in zip(maps, seen, strict=True)]
         others = [
             ratio(each[token], one) for each, token, one in zip(maps, drawn, seen, strict=True)
         ]
         found[f"at {progress:.0%}"] = {
             "class word": summary(words),
             "random token": summary(others),
+            "class word beside the faintest other word": summary(visible),
         }
     found["head by head"] = most_localised_head(model, demo, seen)
     say("looked at each head for itself")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_api.v0_0_2 import io
 
 from ..hiper.demo.captions import WORDS
+from ..hiper.demo.drawing import SIZE
 from ..hiper.host import demo
 from .types import CATEGORY
 
@@ -18,8 +19,8 @@ class LoadHiperDemoModel(io.ComfyNode):
             node_id="HiPerLoadDemoModel",
             display_name="Load HiPer Demo Model",
             category=f"{CATEGORY}/demo",
-            description="A small Stable Diffusion of drawn animals that comes with the pack: 64×64 "
-            f"pictures, and prompts of these words: {', '.join(WORDS)}.",
+            description="A small Stable Diffusion of drawn animals that comes with the pack: "
+            f"{SIZE}×{SIZE} pictures, and prompts of these words: {', '.join(WORDS)}.",
             search_aliases=["hiper", "demo", "checkpoint", "test model", "tiny"],
             inputs=[],
             outputs=[
@@ -27,7 +28,9 @@ class LoadHiperDemoModel(io.ComfyNode):
                 io.Clip.Output(
                     display_name="clip", tooltip="77 tokens over a closed vocabulary, no others."
                 ),
-                io.Vae.Output(display_name="vae", tooltip="64×64 pictures, 16×16 latents."),
+                io.Vae.Output(
+                    display_name="vae", tooltip=f"{SIZE}×{SIZE} pictures, 16×16 latents."
+                ),
             ],
         )
 

@@ -9,7 +9,8 @@ import torch
 from comfy_api.v0_0_2 import io, ui
 
 from ..hiper.demo.captions import nameless_coat, prompt
-from ..hiper.demo.drawing import CLASSES, GROUNDS, POSES, Scene, animal_mask, draw
+from ..hiper.demo.drawing import animal_mask, draw
+from ..hiper.demo.scene import CLASSES, GROUNDS, POSES, Scene
 from ..hiper.figures.images import to_image
 from .types import CATEGORY
 

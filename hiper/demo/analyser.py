@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from .drawing import CLASSES, GROUNDS, PATTERNS, POSES
+from .scene import CLASSES, GROUNDS, PATTERNS, POSES
 
 WEIGHTS = Path(__file__).with_name("weights") / "analyser.safetensors"
+SEEN_AT = 64  # pixels
 KINDS = {"animal": CLASSES, "pose": POSES, "ground": GROUNDS, "pattern": PATTERNS}
 
 
@@ -52,7 +53,7 @@ def _layer(entering: int, leaving: int, stride: int) -> nn.Sequential:
 
 
 class Analyser(nn.Module):
-    """Reads pictures `(B, 3, 64, 64)` in [-1, 1].
+    """Reads pictures `(B, 3, H, W)` in [-1, 1], at half the demo's size: it needs no more.
 
     Each colour is a weighted mean of the picture's own pixels, so a colour that was never drawn in
     training is read as well as any other; the net only says where to look.
@@ -67,6 +68,7 @@ class Analyser(nn.Module):
         self.places = nn.Conv2d(24, 2, 3, padding=1)
 
     def forward(self, picture: Tensor) -> Reading:
+        picture = F.adaptive_avg_pool2d(picture, SEEN_AT)
         fine = self.fine(picture)
         middle = self.middle(fine)
         coarse = self.coarse(middle)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import colorsys
 import random
 
-from .drawing import CLASSES, GROUNDS, PATTERNS, POSES, Coat, Colour, Scene
+from .scene import CLASSES, GROUNDS, PATTERNS, POSES, Coat, Colour, Scene
 
 PALETTE: dict[str, Colour] = {
     "white": (245, 245, 245),
@@ -102,17 +102,21 @@ def caption(scene: Scene, rng: random.Random) -> str:
     """A sentence for the scene; which facts it leaves out is chance."""
     if rng.random() < 0.1:
         return ""
+    animal = animal_words(scene, rng)
+    place = rng.choice(PLACES[scene.ground]) if rng.random() < 0.88 else ""
+    start = rng.choice(("a", "a", "a", "the", "a photo of a", "a picture of a", "a drawing of a"))
+    return " ".join(f"{start} {animal} {place}".split())
+
+
+def animal_words(scene: Scene, rng: random.Random) -> str:
+    """What a caption says of one animal, without an article."""
     coat = rng.random() < 0.7
     animal = scene.animal if rng.random() < 0.96 else "animal"
     pose = scene.pose if rng.random() < 0.88 else ""
-    place = rng.choice(PLACES[scene.ground]) if rng.random() < 0.88 else ""
     before, after = _coat_words(scene.coat, rng) if coat else ("", "")
     if rng.random() < 0.5:
-        core = f"{pose} {before} {animal} {after} {place}"
-    else:
-        core = f"{before} {animal} {after} {pose} {place}"
-    start = rng.choice(("a", "a", "a", "the", "a photo of a", "a picture of a", "a drawing of a"))
-    return " ".join(f"{start} {core}".split())
+        return f"{pose} {before} {animal} {after}"
+    return f"{before} {animal} {after} {pose}"
 
 
 def _coat_words(coat: Coat, rng: random.Random) -> tuple[str, str]:

@@ -1,4 +1,5 @@
-"""The demo's latent space: low 4×4 cosine coefficients, and a small net that draws them out."""
+"""The demo's latent space: low cosine coefficients of each 8×8 pixels, and a small net that draws
+them out."""
 
 from __future__ import annotations
 
@@ -8,7 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-PATCH = 4
+HALVED = 2  # pictures are averaged down by this before the transform
+PATCH = 4  # of the halved picture
+CELL = HALVED * PATCH  # pixels that one place of the latent stands for
 # the coefficients kept of each plane, by (row, column) frequency: brightness, then two of colour
 KEPT = (
     ((0, 0), (0, 1), (1, 0), (1, 1), (0, 2), (2, 0)),
@@ -55,26 +58,35 @@ class Smooth(nn.Module):
 
 
 class LatentSpace(nn.Module):
-    """Pictures `(B, 3, 64, 64)` in [-1, 1] to latents `(B, 12, 16, 16)` and back."""
+    """Pictures `(B, 3, 128, 128)` in [-1, 1] to latents `(B, 12, 16, 16)` and back.
 
-    def __init__(self, width: int = 48) -> None:
+    The net works at three sizes, each twice the last: what is cheap at 16×16 knows what is drawn,
+    and the last 64×64 places only lay its edges.
+    """
+
+    def __init__(self, widths: tuple[int, int, int] = (72, 36, 20)) -> None:
         super().__init__()
+        coarse, middle, fine = widths
         self.register_buffer("filters", basis(), persistent=False)
         self.register_buffer("mean", torch.zeros(CHANNELS))
         self.register_buffer("deviation", torch.ones(CHANNELS))
-        self.enter = nn.Conv2d(CHANNELS, width, 3, padding=1)
-        self.coarse = nn.Sequential(Smooth(width), Smooth(width), Smooth(width))
-        self.widen = nn.Conv2d(width, 2 * width, 3, padding=1)
-        self.fine = nn.Sequential(Smooth(width // 2), Smooth(width // 2))
-        self.leave = nn.Conv2d(width // 2, 4 * 3, 3, padding=1)
+        self.enter = nn.Conv2d(CHANNELS, coarse, 3, padding=1)
+        self.coarse = nn.Sequential(Smooth(coarse), Smooth(coarse), Smooth(coarse))
+        self.to_middle = nn.Conv2d(coarse, 4 * middle, 3, padding=1)
+        self.middle = nn.Sequential(Smooth(middle), Smooth(middle))
+        self.to_fine = nn.Conv2d(middle, 4 * fine, 3, padding=1)
+        self.fine = nn.Sequential(Smooth(fine), Smooth(fine))
+        self.leave = nn.Conv2d(fine, 4 * 3, 3, padding=1)
 
     def encode(self, picture: Tensor) -> Tensor:
-        raw = F.conv2d(picture, self.filters, stride=PATCH)
+        raw = F.conv2d(F.avg_pool2d(picture, HALVED), self.filters, stride=PATCH)
         return (raw - self.mean[:, None, None]) / self.deviation[:, None, None]
 
     def decode(self, latent: Tensor) -> Tensor:
         raw = latent * self.deviation[:, None, None] + self.mean[:, None, None]
         blocks = F.conv_transpose2d(raw, self.filters, stride=PATCH)
+        plain = F.interpolate(blocks, scale_factor=float(HALVED), mode="bilinear")
         x = self.coarse(self.enter(latent))
-        x = self.fine(F.pixel_shuffle(self.widen(x), 2))
-        return blocks + F.pixel_shuffle(self.leave(x), 2)
+        x = self.middle(F.pixel_shuffle(self.to_middle(x), 2))
+        x = self.fine(F.pixel_shuffle(self.to_fine(x), 2))
+        return plain + F.pixel_shuffle(self.leave(x), 2)

@@ -10,8 +10,12 @@ from torch import Tensor
 
 from .analyser import Analyser, Seen
 from .analyser import load as load_analyser
-from .drawing import GROUNDS, POSES, Scene, draw
+from .drawing import draw
+from .judging import load as load_judge
+from .malformed import SOUND, STATES
 from .model import DemoModel, load
+from .pairs import Pair
+from .scene import CLASSES, GROUNDS, POSES, Scene
 from .showing import Showing, Shown
 
 
@@ -32,14 +36,42 @@ class Measures:
 
 def look(analyser: Analyser, model: DemoModel, latents: Tensor) -> Seen:
     """What is seen in the pictures of latents `(B, 12, 16, 16)`."""
-    with torch.no_grad():
-        return analyser.see(model.latents.decode(latents).clamp(-1, 1))
+    return analyser.see(drawn(model, latents))
+
+
+@torch.no_grad()
+def drawn(model: DemoModel, latents: Tensor) -> Tensor:
+    """The pictures of latents, some at a time."""
+    return torch.cat([model.latents.decode(part).clamp(-1, 1) for part in latents.split(64)])
+
+
+def malformed(model: DemoModel, latents: Tensor) -> float:
+    """The share of the latents' pictures whose animal is not sound."""
+    state = load_judge("soundness").judge(drawn(model, latents))["state"]
+    return round(float((state != STATES.index(SOUND)).float().mean()), 4)
+
+
+def of_two(model: DemoModel, latents: Tensor, pairs: list[Pair]) -> dict[str, float]:
+    """How often both classes asked for are found, and both poses with them."""
+    found = load_judge("pairs").judge(drawn(model, latents))
+    right = {"classes_found": torch.ones(len(pairs), dtype=torch.bool)}
+    for side in ("left", "right"):
+        wanted = [getattr(pair, side).animal for pair in pairs]
+        right["classes_found"] &= found[f"{side} animal"] == _indices(wanted, CLASSES)
+    right["poses_found"] = right["classes_found"].clone()
+    for side in ("left", "right"):
+        wanted = [getattr(pair, side).pose for pair in pairs]
+        right["poses_found"] &= found[f"{side} pose"] == _indices(wanted, POSES)
+    return {name: round(float(each.float().mean()), 4) for name, each in right.items()}
+
+
+def _indices(asked: list[str], names: tuple[str, ...]) -> Tensor:
+    return torch.tensor([names.index(name) for name in asked])
 
 
 def share(found: Tensor, asked: list[str], names: tuple[str, ...]) -> float:
     """How often the asked-for name is what was found."""
-    wanted = torch.tensor([names.index(name) for name in asked])
-    return round(float((found == wanted).float().mean()), 4)
+    return round(float((found == _indices(asked, names)).float().mean()), 4)
 
 
 def closed(chance: float, reached: float, best: float) -> float:

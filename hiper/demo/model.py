@@ -17,7 +17,7 @@ from torch import Tensor
 from ..attention.calls import AttentionCall, in_heads
 from ..embedding import equal_starts, in_force, join, shared
 from .drawing import SIZE
-from .latents import LatentSpace
+from .latents import CELL, CHANNELS, LatentSpace
 from .schedule import TIMESTEPS, clean_from_v, sigmas
 from .text import TextEncoder
 from .unet import HEADS, UNet, Watch
@@ -48,7 +48,7 @@ class DemoModel:
 
 
 def to_tensor(picture: Image.Image) -> Tensor:
-    """The middle square of a picture, `(3, 64, 64)` in [-1, 1]."""
+    """The middle square of a picture, `(3, 128, 128)` in [-1, 1]."""
     picture = picture.convert("RGB")
     side = min(picture.size)
     left, top = (picture.width - side) // 2, (picture.height - side) // 2
@@ -168,4 +168,4 @@ def sample(
 def starting_noise(count: int, seed: int) -> Tensor:
     """Noise `(count, 12, 16, 16)` on the CPU, as ComfyUI draws it from a seed."""
     generator = torch.Generator().manual_seed(seed)
-    return torch.randn(count, 12, SIZE // 4, SIZE // 4, generator=generator)
+    return torch.randn(count, CHANNELS, SIZE // CELL, SIZE // CELL, generator=generator)

@@ -15,8 +15,9 @@ from ..learning.loop import Learned, LearningSettings, LearningStep, learn
 from ..learning.recipe import FAST, Recipe
 from .attention_maps import attention_maps
 from .captions import prompt as prompt_of
-from .drawing import CLASSES
+from .drawing import SIZE
 from .model import GUIDANCE, STEPS, DemoDenoiser, DemoModel, load, sample, starting_noise
+from .scene import CLASSES
 from .sheet import Row, TokenMaps, contact_sheet
 from .text import words_of
 
@@ -110,7 +111,7 @@ def show(showing: Showing, quiet: bool = False) -> Shown:
     ]
     token_maps = _token_maps(model, showing, contexts, latents, rows, prompts)
     sheet = contact_sheet(
-        model.decode(source)[0] if showing.source.size != (64, 64) else showing.source,
+        model.decode(source)[0] if showing.source.size != (SIZE, SIZE) else showing.source,
         showing.prompt,
         showing.tokens,
         [prompt.removeprefix("a ") for prompt in prompts],

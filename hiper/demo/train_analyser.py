@@ -15,9 +15,9 @@ from torch import Tensor
 
 from .analyser import KINDS, WEIGHTS, Analyser, Reading, load
 from .captions import PALETTE
-from .drawing import PATTERNS, Scene
+from .data import as_floats, pictures
 from .latents import LatentSpace
-from .train import as_floats, pictures
+from .scene import PATTERNS, Scene
 
 
 def facts(scenes: list[Scene]) -> dict[str, Tensor]:
@@ -53,7 +53,7 @@ def loss_of(reading: Reading, truth: dict[str, Tensor]) -> Tensor:
 
 def train(out: Path, latents: LatentSpace, steps: int, count: int, seed: int) -> None:
     torch.manual_seed(seed)
-    drawn, scenes = pictures(count, seed)
+    drawn, scenes = pictures(count, seed, of_two=0)
     truth = facts(scenes)
     analyser = Analyser()
     optimiser = torch.optim.AdamW(analyser.parameters(), 3e-3, weight_decay=0.01)
@@ -80,10 +80,10 @@ def train(out: Path, latents: LatentSpace, steps: int, count: int, seed: int) ->
 
 def accuracy(analyser: Analyser, space: LatentSpace, count: int = 2000) -> dict[str, float]:
     """Shares found right, and colour errors, on drawings it never met, redrawn by the decoder."""
-    drawn, scenes = pictures(count, seed=random.Random("unseen drawings").randrange(2**31))
+    drawn, scenes = pictures(count, random.Random("unseen drawings").randrange(2**31), of_two=0)
     truth = facts(scenes)
     with torch.no_grad():
-        redrawn = torch.cat([space.decode(space.encode(as_floats(p))) for p in drawn.split(256)])
+        redrawn = torch.cat([space.decode(space.encode(as_floats(p))) for p in drawn.split(128)])
         seen = analyser.see(redrawn.clamp(-1, 1))
     found = {
         kind: float((_index(getattr(seen, kind)) == truth[kind]).float().mean()) for kind in KINDS

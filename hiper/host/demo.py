@@ -15,7 +15,7 @@ from comfy.taesd.taesd import TAESD
 from torch import Tensor, nn
 
 from ..demo.captions import WORDS
-from ..demo.latents import CHANNELS, KEPT, PATCH, LatentSpace, colour_planes
+from ..demo.latents import CELL, CHANNELS, KEPT, PATCH, LatentSpace, colour_planes
 from ..demo.model import split_weights
 from ..demo.text import CLIP_CONFIG, END, START, WIDTH, words_of
 from ..demo.unet import COMFY_CONFIG
@@ -24,10 +24,10 @@ CLIP_ROWS = 49408
 
 
 class DemoLatentFormat(comfy.latent_formats.LatentFormat):
-    """12 channels, a quarter of the picture's size; the means of each patch give the preview."""
+    """12 channels, an eighth of the picture's size; the means of each patch give the preview."""
 
     latent_channels = CHANNELS
-    spacial_downscale_ratio = PATCH
+    spacial_downscale_ratio = CELL
 
     def __init__(self) -> None:
         space = split_weights()["latents"]
@@ -162,7 +162,7 @@ def load_vae() -> comfy.sd.VAE:
     """
     vae = comfy.sd.VAE(sd=TAESD(latent_channels=CHANNELS).state_dict(), dtype=torch.float32)
     vae.first_stage_model = DemoFirstStage(split_weights()["latents"])
-    vae.downscale_ratio = vae.upscale_ratio = PATCH
+    vae.downscale_ratio = vae.upscale_ratio = CELL
     vae.latent_channels = CHANNELS
     vae.memory_used_encode = vae.memory_used_decode = lambda shape, dtype: 2**26
     vae.patcher = comfy.model_patcher.CoreModelPatcher(

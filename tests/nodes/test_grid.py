@@ -119,11 +119,11 @@ def test_a_demo_animal_keeps_its_coat_wherever_it_is(server) -> None:
         {"a": drawn("standing", 1), "b": drawn("sitting", 1), "c": drawn("standing", 2)}
     )
     first, second, other = (picture(server, outputs, name) for name in "abc")
-    assert first.shape == (64, 64, 3)
+    assert first.shape == (128, 128, 3)
 
     def coat(page: np.ndarray) -> set:
         colours, counts = np.unique(page.reshape(-1, 3), axis=0, return_counts=True)
-        return {tuple(each) for each, count in zip(colours, counts, strict=True) if count > 40}
+        return {tuple(each) for each, count in zip(colours, counts, strict=True) if count > 160}
 
     ground = coat(first) & coat(second) & coat(other)
     assert (coat(first) & coat(second)) - ground, "no colour of the coat is shared"

@@ -45,7 +45,7 @@ def graph(server) -> tuple[dict[str, Any], dict[str, int]]:
         embedding=tail["embedding"],
     )
     record = made.node("HiPerRecordAttention", model=demo["model"])
-    start = made.node("EmptyLatentImage", width=64, height=64)
+    start = made.node("EmptyLatentImage", width=128, height=128)
     sampled = made.node(
         "KSampler",
         model=record["model"],

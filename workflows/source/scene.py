@@ -31,7 +31,7 @@ class Stage:
     auto_stop: bool
 
 
-DEMO = Stage("demo", 64, steps=25, guidance=3.0, recipe="fast", auto_stop=True)
+DEMO = Stage("demo", 128, steps=25, guidance=3.0, recipe="fast", auto_stop=True)
 SD15 = Stage("sd15", 512, steps=50, guidance=7.5, recipe="paper", auto_stop=False)  # the paper's
 SAMPLER = {"sampler_name": "ddim", "scheduler": "normal"}
 SOURCE_PROMPT = "a standing dog on grass"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from hiper.demo.drawing import Coat, Scene, draw
+from hiper.demo.drawing import draw
 from hiper.demo.many import fixed_losses, learn_many
 from hiper.demo.model import DemoDenoiser, load
+from hiper.demo.scene import Coat, Scene
 from hiper.embedding import split
 from hiper.learning.loop import LearningSettings, learn
 from hiper.learning.recipe import FAST, PAPER, Recipe

@@ -9,8 +9,9 @@ from support.graphs import node
 
 from hiper.demo import model as demo
 from hiper.demo.captions import prompt
-from hiper.demo.drawing import Coat, Scene, draw
+from hiper.demo.drawing import draw
 from hiper.demo.model import sample, sampling_sigmas, starting_noise
+from hiper.demo.scene import Coat, Scene
 from hiper.figures.images import to_image
 
 
@@ -75,7 +76,7 @@ def test_stock_nodes_run_it_end_to_end(server) -> None:
         "demo": node("HiPerLoadDemoModel"),
         "positive": node("CLIPTextEncode", text="a (spotted:1.2) dog", clip=["demo", 1]),
         "negative": node("CLIPTextEncode", text="", clip=["demo", 1]),
-        "empty": node("EmptyLatentImage", width=64, height=64, batch_size=2),
+        "empty": node("EmptyLatentImage", width=128, height=128, batch_size=2),
         "sampler": node(
             "KSampler",
             model=["demo", 0],

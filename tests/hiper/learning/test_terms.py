@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from hiper.demo.drawing import Coat, Scene, draw
+from hiper.demo.drawing import draw
 from hiper.demo.model import DemoDenoiser, load
+from hiper.demo.scene import Coat, Scene
 from hiper.embedding import split
 from hiper.learning.loop import LearningSettings, learn
 from hiper.learning.objective import Prediction, predicted

@@ -9,8 +9,9 @@ import torch
 from support.linear_denoiser import LinearDenoiser
 from torch import Tensor
 
-from hiper.demo.drawing import Coat, Scene, draw
+from hiper.demo.drawing import draw
 from hiper.demo.model import DemoDenoiser, load
+from hiper.demo.scene import Coat, Scene
 from hiper.embedding import split
 from hiper.learning.loop import (
     LearningRun,
