@@ -128,9 +128,10 @@ class Bench:
             part = slice(first, first + self.batch)
             own = None if mask is None else mask[part]
             with self.precision():
-                learned.append(
-                    learn_many(self.model, clean[part], texts[part], tokens, settings, mask=own)
+                own_tails = learn_many(
+                    self.model, clean[part], texts[part], tokens, settings, mask=own
                 )
+            learned.append(own_tails[:, 0, 0])
             done = min(first + self.batch, len(cases))
             self.say(f"learned {done} of {len(cases)} tails, N = {tokens}")
         return torch.cat(learned)

@@ -64,7 +64,7 @@ class Quality:
             def keep(done: int, tails: Tensor) -> None:
                 looked = every and done % every == 0
                 if looked or done in marks:
-                    run.tails.setdefault(done, []).append(tails.clone())
+                    run.tails.setdefault(done, []).append(tails[:, 0, 0].clone())
                 if looked:
                     loss = fixed_losses(
                         self.bench.model, self.clean, self.texts, tails, StopRule.pairs
@@ -73,7 +73,7 @@ class Quality:
 
             own = replace(settings, seed=seed)
             with self.bench.precision():
-                keep(0, initial)
+                keep(0, initial[:, None, None])
                 learn_many(
                     self.bench.model,
                     self.clean,

@@ -20,6 +20,7 @@ import full_size
 import torch
 
 WAYS = ("floor", "step", "checkpointed", "unfrozen")
+FOCUSED = ("step", "focus")  # without and with the attention loss
 # glibc keeps freed memory above this size to itself unless told; peaks would carry it along
 ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "131072"}
 
@@ -78,7 +79,9 @@ def measure(way: str, size: int, count: int) -> dict:
     """Seconds of each of `count` steps after one more, and the peak beyond what was there."""
     full_size.find_comfyui()
     from hiper.host.model.denoiser import frozen_denoiser
+    from hiper.learning.focus import Focus
     from hiper.learning.loop import LearningSettings, learn
+    from hiper.learning.terms import EQUATION_4, Weighted
 
     clean, model = full_size.latent(size), full_size.full_size_unet()
     tail = torch.zeros(1, 1, 5, full_size.CONTEXT)
@@ -100,7 +103,10 @@ def measure(way: str, size: int, count: int) -> dict:
                 seconds.append(now - started)
                 started = now
 
-            learn(denoiser, clean, tail, LearningSettings(count + 1), on_step)
+            terms = EQUATION_4
+            if way == "focus":
+                terms = (*EQUATION_4, Weighted(Focus(5, word=(-75,)), 3e-4))
+            learn(denoiser, clean, tail, LearningSettings(count + 1, terms=terms), on_step)
         return {"seconds": seconds[1:], "peak": peak() - before}
 
 
@@ -113,14 +119,24 @@ def apart(way: str, size: int, count: int) -> dict:
     return json.loads(answer.stdout.splitlines()[-1])
 
 
-def times(size: int, rounds: int, count: int) -> dict[str, float]:
-    """Medians over alternating rounds, so that a machine's moods fall on every way alike."""
-    seconds: dict[str, list[float]] = {way: [] for way in WAYS}
+def medians(ways: tuple[str, ...], size: int, rounds: int, count: int) -> dict[str, float]:
+    """Seconds a step over alternating rounds, so that a machine's moods fall on every way alike."""
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
     for number in range(rounds):
-        for way in WAYS if number % 2 == 0 else WAYS[::-1]:
+        for way in ways if number % 2 == 0 else ways[::-1]:
             seconds[way] += apart(way, size, count)["seconds"]
             print(f"{size}×{size} {way}: {seconds[way][-1]:.2f} s", file=sys.stderr, flush=True)
-    middle = {way: statistics.median(values) for way, values in seconds.items()}
+    return {way: statistics.median(values) for way, values in seconds.items()}
+
+
+def focus_over_plain(size: int, rounds: int, count: int) -> float:
+    """What the attention loss makes of a step's time."""
+    middle = medians(FOCUSED, size, rounds, count)
+    return round(middle["focus"] / middle["step"], 3)
+
+
+def times(size: int, rounds: int, count: int) -> dict[str, float]:
+    middle = medians(WAYS, size, rounds, count)
     return {
         "time_latent": size,
         "step_over_floor": round(middle["step"] / middle["floor"], 3),
@@ -145,7 +161,7 @@ def memory(size: int) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("way", choices=WAYS)
+    parser.add_argument("way", choices=(*WAYS, "focus"))
     parser.add_argument("size", type=int)
     parser.add_argument("count", type=int)
     given = parser.parse_args()

@@ -134,7 +134,7 @@ def learned_tails(model, demo, seen: list[Animal], steps: int, say) -> dict[floa
     clean = torch.cat([one.latent for one in seen])
     prompts = [one.prompt for one in seen]
     settings = LearningSettings(steps, Showing.learning_rate, recipe=Showing.recipe)
-    tails = learn_many(demo, clean, prompts, TOKENS, settings)
+    tails = learn_many(demo, clean, prompts, TOKENS, settings)[:, 0, 0]
     say(f"learned {len(seen)} tails of {TOKENS} tokens in {steps} steps")
     contexts = [demo.text.encode(one.prompt) for one in seen]
     heads = [split(context, TOKENS)[0] for context in contexts]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 PLACEMENTS = ("replace", "append")
+HAIR = 3.7e-5  # of the sampling: less than half a step of any schedule of 10,000
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class EmbeddingDetails:
     last_loss: float = float("nan")
     strength: float = 0.8
     clip_layer: int = 0  # CLIP's last layer in use, from -1; 0 where that isn't known
+    focus: float = 0.0  # λ of the attention loss
+    focused_on: str = ""  # what that held the tail's attention to
 
 
 @dataclass(frozen=True)
@@ -75,14 +78,9 @@ class HiperEmbedding:
         """α · tail, the strength of eq. 6."""
         return replace(self, tail=self.tail * strength)
 
-    def vectors(self) -> Tensor:
-        """The paper's tail as `(N, C)`; refuses one that is split by stage or by key and value."""
-        if self.stages != 1 or self.roles != 1:
-            raise ValueError(
-                f"This embedding has {self.stages} timestep stages and {self.roles} roles; "
-                "one of each can be put behind a prompt: learn it with Learn HiPer Embedding."
-            )
-        return self.tail[0, 0]
+    def parts(self) -> tuple[tuple[float, float], ...]:
+        """From where to where in the sampling each stage is in force."""
+        return tuple(pairwise((*begins(self.starts), 1.0)))
 
 
 def checked_tail(tail: Tensor) -> Tensor:
@@ -117,6 +115,12 @@ def equal_starts(stages: int) -> tuple[float, ...]:
     return tuple(stage / stages for stage in range(stages))
 
 
+def begins(starts: tuple[float, ...]) -> tuple[float, ...]:
+    """From where on each stage is in force: a hair early, so that no σ of a schedule lies on a
+    boundary, where two stages would be."""
+    return tuple(max(0.0, start - HAIR) for start in starts)
+
+
 def checked_starts(starts: tuple[float, ...], stages: int) -> tuple[float, ...]:
     """One start a stage, rising from 0, all before the end, or one sentence on what is wrong."""
     rising = all(before < after for before, after in pairwise((*starts, 1.0)))
@@ -138,14 +142,10 @@ def in_force(tail: Tensor, sigma: Tensor, starts: Tensor) -> Tensor:
     return tail if len(tail) == 1 else tail[stage]
 
 
-def shared(vectors: Tensor) -> Tensor:
-    """`(B, 1, N, C)` to `(B, N, C)`; vectors that differ for keys and values are refused."""
-    if vectors.shape[1] != 1:
-        raise ValueError(
-            f"This embedding has {vectors.shape[1]} roles, its vectors apart for keys and for "
-            "values; here the model reads both from the same ones: use an embedding with one role."
-        )
-    return vectors[:, 0]
+def keys_and_values(vectors: Tensor) -> tuple[Tensor, Tensor | None]:
+    """`(B, roles, N, C)` as what keys are made of `(B, N, C)`, and what values are, where that is
+    another (P^K and P^V of SeFi-IDE)."""
+    return vectors[:, 0], vectors[:, 1] if vectors.shape[1] == 2 else None
 
 
 def split(embedding: Tensor, tokens: int) -> tuple[Tensor, Tensor]:

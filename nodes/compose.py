@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from comfy_api.v0_0_2 import io
+from torch import Tensor
 
 from ..hiper.embedding import HiperEmbedding
+from ..hiper.host.attention.keeping import check_keepable, keep
+from ..hiper.host.attention.values import bring_values, check_two_roles_of
 from ..hiper.host.graph import running_node
-from ..hiper.prompts.families import REPLACE, family_named, last_encoder
-from ..hiper.prompts.placement import behind, check_conditioning, compose, free_padding, tails_in
+from ..hiper.prompts.families import APPEND, REPLACE, families_of_text, family_named, last_encoder
+from ..hiper.prompts.placement import behind, check_conditioning, compose, free_padding
+from ..hiper.prompts.tails import TailMark, tails_in
 from .last_layer import last_layer, warn_of_another
+from .subject_word import columns_of
 from .types import CATEGORY, HiperEmbeddingSocket
-from .words import check_room, spoken
+from .words import Spoken, check_room, spoken
 
 
 class ComposeHiperConditioning(io.ComfyNode):
@@ -60,6 +66,19 @@ class ComposeHiperConditioning(io.ComfyNode):
                     "the other with --- between.",
                     advanced=True,
                 ),
+                io.String.Input(
+                    "keep_to",
+                    optional=True,
+                    default="",
+                    tooltip="For two subjects in one picture: the word of the prompt that this one "
+                    "is, e.g. dog. Its tail is then looked at only from where that word is looked "
+                    "at. Connect clip.",
+                ),
+                io.Mask.Input(
+                    "region",
+                    optional=True,
+                    tooltip="In the word's place: where in the picture this subject is to be.",
+                ),
             ],
             outputs=[
                 io.Conditioning.Output(
@@ -77,15 +96,20 @@ class ComposeHiperConditioning(io.ComfyNode):
         strength: float,
         clip=None,
         text: str = "",
+        keep_to: str = "",
+        region=None,
     ) -> io.NodeOutput:
         check_conditioning(conditioning)
         details, family = embedding.details, family_named(embedding.details.family)
         if family is not None:
             layer = last_layer(cls.hidden.prompt, running_node(), family.last_layer, clip)
             warn_of_another(details, layer)
+        if embedding.roles > 1:
+            for prompt, options in conditioning:
+                for own in families_of_text(prompt, options)[:1] if family is None else (family,):
+                    check_two_roles_of(own)
+        words = spoken(cls.hidden.prompt, running_node(), "conditioning", len(conditioning), text)
         if details.placement == REPLACE:
-            graph = cls.hidden.prompt
-            words = spoken(graph, running_node(), "conditioning", len(conditioning), text)
             for (prompt, options), said in zip(conditioning, words, strict=True):
                 length = prompt.shape[1]
                 taken = behind(tails_in(prompt, options, silent=True), length)
@@ -93,7 +117,51 @@ class ComposeHiperConditioning(io.ComfyNode):
                 check_room(said, embedding.tokens, length, clip, encoder, taken)
         else:
             say_padded(conditioning)
-        return io.NodeOutput(compose(conditioning, embedding, strength))
+        places = where_kept(conditioning, words, embedding, keep_to, region, clip)
+
+        def bring(number: int, entry: list, mark: TailMark, vectors: Tensor) -> None:
+            placed, options = entry
+            bring_values(options, mark, vectors)
+            if places is not None:
+                keep(options, mark, vectors[0], placed.shape[1], places[number], region)
+
+        return io.NodeOutput(compose(conditioning, embedding, strength, bring))
+
+
+def where_kept(
+    conditioning: list,
+    words: list[Spoken],
+    embedding: HiperEmbedding,
+    keep_to: str,
+    region: Tensor | None,
+    clip: Any,
+) -> list[tuple[int, ...]] | None:
+    """For each entry the columns that its tail is kept to, none with a mask; None without either,
+    and one sentence where it can't be."""
+    if not keep_to.strip() and region is None:
+        return None
+    if keep_to.strip() and region is not None:
+        raise ValueError(
+            f"A subject can be kept to the word {keep_to.strip()!r} or to a region, not to both: "
+            "clear keep_to, or disconnect region."
+        )
+    if region is not None and not bool(region.any()):
+        raise ValueError(
+            f"The region of {region.shape[-1]}×{region.shape[-2]} is empty, so that the subject "
+            "would be nowhere: paint where it is to be, or disconnect it."
+        )
+    found = []
+    for (prompt, options), said in zip(conditioning, words, strict=True):
+        named = family_named(embedding.details.family)
+        likely = families_of_text(prompt, options)[:1] if named is None else (named,)
+        family = likely[0] if likely else None
+        check_keepable(family)
+        columns = list(range(prompt.shape[1]))
+        if embedding.details.placement == APPEND:
+            tails = {c for mark in tails_in(prompt, options, silent=True) for c in mark.columns}
+            columns = [column for column in columns if column not in tails]
+        found.append(() if region is not None else columns_of(keep_to, said, columns, clip, family))
+    return found
 
 
 def say_padded(conditioning: list) -> None:

@@ -6,12 +6,14 @@ from ..hiper.host import folders
 from .attention.compare import CompareAttention
 from .attention.record import LoadAttentionMaps, RecordAttention, SaveAttentionMaps
 from .attention.viewer import AttentionViewer
+from .augment import AugmentPicture
 from .compose import ComposeHiperConditioning
 from .demo import LoadHiperDemoModel
 from .demo_picture import DrawHiperDemoAnimal
 from .files import LoadHiperEmbedding, SaveHiperEmbedding
 from .grid import GridPairs, GridValues, PictureGrid
 from .learn import LearnHiperEmbedding
+from .sefi import SefiIdeSettings
 
 
 class HiperExtension(ComfyExtension):
@@ -23,6 +25,8 @@ class HiperExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [
             LearnHiperEmbedding,
+            SefiIdeSettings,
+            AugmentPicture,
             ComposeHiperConditioning,
             SaveHiperEmbedding,
             LoadHiperEmbedding,

@@ -112,6 +112,12 @@ def describe(embedding: HiperEmbedding) -> str:
     )
     if details.steps:
         line += f" in {details.steps} steps"
+    if embedding.stages > 1:
+        line += f", {embedding.stages} stages of the sampling apart"
+    if embedding.roles > 1:
+        line += ", keys and values apart"
+    if details.focus:
+        line += f", its attention held to {details.focused_on} by {details.focus:g}"
     if details.source_prompt:
         line += f' from "{details.source_prompt}"'
     if details.clip_layer:

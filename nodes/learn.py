@@ -12,30 +12,20 @@ from ..hiper.figures.loss_curve import loss_curve
 from ..hiper.host.families import check_learnable, check_width, family_of
 from ..hiper.host.graph import running_node
 from ..hiper.host.learning import HostLearned, HostSettings, learn_on_host
-from ..hiper.host.masks import where_it_counts
+from ..hiper.host.masks import on_latents, where_it_counts
 from ..hiper.host.model.denoiser import PRECISIONS
 from ..hiper.learning.loop import LearningSettings
 from ..hiper.learning.recipe import RECIPES
+from ..hiper.learning.sefi import SefiSettings
 from ..hiper.learning.stopping import StopRule
 from ..hiper.prompts.families import REPLACE, last_encoder
-from ..hiper.prompts.placement import check_conditioning, placement_of, tails_in
+from ..hiper.prompts.placement import placement_of
 from .last_layer import last_layer
 from .latent import checked_latent
-from .types import CATEGORY, HiperEmbeddingSocket
+from .sefi import terms_of
+from .source import check_source
+from .types import CATEGORY, HiperEmbeddingSocket, SefiSettingsSocket
 from .words import check_room, spoken
-
-# what learning from a plain prompt can't take into account, and what to do instead
-UNWANTED = {
-    "control": "a ControlNet: take the conditioning from before Apply ControlNet",
-    "gligen": "GLIGEN boxes: take the conditioning from before them",
-    "hooks": "hooks: apply the LoRA to the MODEL instead",
-    "area": "an area: take the conditioning from before Set Area",
-    "mask": "a mask: take the conditioning from before Set Mask",
-    "concat_latent_image": "a picture to paint into: take the conditioning from before it",
-    "reference_latents": "a reference picture, which the tail would leave to the model: take the "
-    "conditioning from before Reference Latent",
-    "unclip_conditioning": "a picture from CLIP Vision: take the conditioning from before it",
-}
 
 
 class LearnHiperEmbedding(io.ComfyNode):
@@ -177,6 +167,12 @@ class LearnHiperEmbedding(io.ComfyNode):
                     "so that the tail never cuts a word of it, and kept with the embedding.",
                     advanced=True,
                 ),
+                SefiSettingsSocket.Input(
+                    "sefi",
+                    optional=True,
+                    tooltip="From SeFi-IDE Settings: hold the tail's attention to the subject, and "
+                    "learn parts of the sampling, keys and values apart.",
+                ),
             ],
             outputs=[
                 HiperEmbeddingSocket.Output(
@@ -208,7 +204,14 @@ class LearnHiperEmbedding(io.ComfyNode):
         mask=None,
         embedding: HiperEmbedding | None = None,
         text: str = "",
+        sefi: SefiSettings | None = None,
     ) -> io.NodeOutput:
+        sefi = sefi or SefiSettings()
+        if sefi.stages > steps:
+            raise ValueError(
+                f"There are {sefi.stages} stages, but only {steps} steps to learn them in: choose "
+                "more steps, or fewer stages."
+            )
         check_source(conditioning)
         check_learnable(model)
         check_width(model, conditioning)
@@ -219,8 +222,10 @@ class LearnHiperEmbedding(io.ComfyNode):
         (words,) = spoken(graph, running_node(), "conditioning", 1, text)
         prompt, options = conditioning[0]
         family, length = family_of(model), prompt.shape[1]
-        if placement_of(family, prompt, options, tokens) == REPLACE:
+        placement = placement_of(family, prompt, options, tokens)
+        if placement == REPLACE:
             check_room(words, tokens, length, clip, last_encoder(family, length))
+        region = None if sefi.region is None else on_latents(sefi.region, samples)
         found = learn_on_host(
             model,
             conditioning,
@@ -232,6 +237,7 @@ class LearnHiperEmbedding(io.ComfyNode):
                 seed,
                 RECIPES[recipe],
                 StopRule() if auto_stop else None,
+                terms_of(sefi, tokens, length, words, clip, family, placement),
             ),
             HostSettings(
                 tokens,
@@ -241,8 +247,11 @@ class LearnHiperEmbedding(io.ComfyNode):
                 " ".join(words.texts),
                 recipe,
                 embedding,
+                sefi,
+                held_to(sefi),
             ),
             within,
+            region,
         )
         layer = last_layer(graph, running_node(), family.last_layer if family else 0, clip)
         embedding = found.embedding
@@ -251,23 +260,11 @@ class LearnHiperEmbedding(io.ComfyNode):
         return io.NodeOutput(replace(embedding, details=details), plot, report(found, steps))
 
 
-def check_source(conditioning: list) -> None:
-    """Learning wants one plain prompt."""
-    check_conditioning(conditioning)
-    if len(conditioning) != 1 or len(conditioning[0][0]) != 1:
-        found = len(conditioning) if len(conditioning) != 1 else len(conditioning[0][0])
-        raise ValueError(
-            f"The source conditioning holds {found} prompts; learning wants one: connect a single "
-            "CLIP Text Encode."
-        )
-    options = conditioning[0][1]
-    for key, sentence in UNWANTED.items():
-        if options.get(key) is not None:
-            raise ValueError(f"The source conditioning carries {sentence}.")
-    if tails_in(*conditioning[0]):
-        raise ValueError(
-            "The source conditioning has a HiPer tail in it already: take it from before Compose."
-        )
+def held_to(sefi: SefiSettings) -> str:
+    """What the file says of the attention loss."""
+    if not sefi.focus:
+        return ""
+    return "a region" if sefi.region is not None else f'"{sefi.word.strip()}"'
 
 
 def report(found: HostLearned, asked: int) -> str:

@@ -5,6 +5,7 @@ from comfy_api.v0_0_2 import io
 from ..hiper.attention.maps import AttentionMaps
 from ..hiper.embedding import HiperEmbedding
 from ..hiper.host.attention.recording import Recording
+from ..hiper.learning.sefi import SefiSettings
 
 
 @io.comfytype(io_type="HIPER_EMBEDDING")
@@ -26,6 +27,13 @@ class AttentionRecordingSocket(io.ComfyTypeIO):
     """Cross-attention maps to come: filled when the sampler has run."""
 
     Type = Recording
+
+
+@io.comfytype(io_type="HIPER_SEFI")
+class SefiSettingsSocket(io.ComfyTypeIO):
+    """What is to be learned apart, and what a tail's attention is held to."""
+
+    Type = SefiSettings
 
 
 CATEGORY = "HiPer"

@@ -10,7 +10,17 @@ import pytest
 from support.comfyui import PACK
 
 # each room may import those before it, and itself
-ORDER = ("embedding", "prompts", "attention", "learning", "files", "figures", "demo", "host")
+ORDER = (
+    "embedding",
+    "augmentation",
+    "prompts",
+    "attention",
+    "learning",
+    "files",
+    "figures",
+    "demo",
+    "host",
+)
 # inside the host: what others stand on first
 IN_HOST = (
     "masks",

@@ -35,11 +35,18 @@ class Prompt:
     tails: tuple[TailMark, ...] = ()
     area: tuple[int, int, int, int] | None = None  # height, width, top, left in latent cells
     words: tuple[Token, ...] = ()  # what a tokenizer made of its text, where that is known
+    part: tuple[tuple[int, int], ...] = ()  # of its tails' stages, which of how many
 
     @property
     def title(self) -> str:
-        name = self.role if self.number == 1 else f"{self.role} {self.number}"
-        return f"{name} (area)" if self.area else name
+        alone = self.number in (1, *(stage for stage, _ in self.part))
+        name = self.role if alone else f"{self.role} {self.number}"
+        return f"{name}{self.of_stage} (area)" if self.area else name + self.of_stage
+
+    @property
+    def of_stage(self) -> str:
+        """Which of its tails' stages are in force, for a title."""
+        return "".join(f", stage {stage} of {stages}" for stage, stages in self.part)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..embedding import split
 from ..learning.draws import Draws
 from ..learning.loop import LearningSettings
-from ..learning.optimiser import TailOptimiser
+from ..learning.optimiser import optimiser_of
 from ..learning.stopping import fixed_pairs
 from ..learning.terms import loss, squared_error
 from .model import DemoDenoiser, DemoModel
@@ -24,26 +24,29 @@ def learn_many(
     settings: LearningSettings,
     on_step: Callable[[int, Tensor], None] | None = None,
     mask: Tensor | None = None,
+    region: Tensor | None = None,
+    parts: tuple[int, int] = (1, 1),
 ) -> Tensor:
-    """Tails `(P, N, 128)` of the latents `(P, 12, 16, 16)`, learned as `learn` learns each; inside
-    the masks `(P, 1, 16, 16)` only, where there are some."""
+    """Tails `(P, stages, roles, N, 128)` of the latents `(P, 12, 16, 16)`, as `learn` learns each;
+    masks and regions are `(P, 1, 16, 16)`, `parts` how many stages and roles there are."""
     with torch.no_grad():
         head, tails = split(model.text.encode(*prompts), tokens)
-    denoiser = DemoDenoiser(model, head.repeat_interleave(settings.batch_size, 0))
-    optimiser = TailOptimiser(tails, settings.learning_rate, settings.recipe)
-    draws = [Draws(settings.recipe, settings.seed, settings.batch_size) for _ in prompts]
-    repeated, inside = (
-        None if each is None else each.repeat_interleave(settings.batch_size, 0)
-        for each in (clean, mask)
+    tails = tails[:, None, None].repeat(1, *parts, 1, 1)
+    times = settings.batch_size
+    denoiser = DemoDenoiser(model, head.repeat_interleave(times, 0))
+    optimiser = optimiser_of(tails, settings.learning_rate, settings.recipe)
+    draws = [Draws(settings.recipe, settings.seed, times) for _ in prompts]
+    repeated, inside, where = (
+        None if each is None else each.repeat_interleave(times, 0) for each in (clean, mask, region)
     )
     for index in range(settings.steps):
         samples = [drawing.next(one[None]) for drawing, one in zip(draws, clean, strict=True)]
         u = torch.cat([sample.u for sample in samples])
         noise = torch.cat([sample.noise for sample in samples])
         tails = optimiser.tail
-        own = tails.repeat_interleave(settings.batch_size, 0)[:, None, None]
-        errors = loss(settings.terms, denoiser, repeated, u, noise, own, inside)
-        (gradient,) = torch.autograd.grad(errors.sum() / settings.batch_size, [tails])
+        own = tails.repeat_interleave(times, 0)
+        errors = loss(settings.terms, denoiser, repeated, u, noise, own, inside, where)
+        (gradient,) = torch.autograd.grad(errors.sum() / times, [tails])
         optimiser.step(gradient)
         if on_step is not None:
             on_step(index, optimiser.average)
@@ -54,11 +57,12 @@ def learn_many(
 def fixed_losses(
     model: DemoModel, clean: Tensor, prompts: list[str], tails: Tensor, pairs: int
 ) -> Tensor:
-    """`FixedLoss` of each picture `(P, 12, 16, 16)` with its own tail `(P, N, 128)`, as `(P,)`."""
-    head, _ = split(model.text.encode(*prompts), tails.shape[1])
+    """`FixedLoss` of each picture `(P, 12, 16, 16)` with its own tail `(P, stages, roles, N, 128)`,
+    as `(P,)`."""
+    head, _ = split(model.text.encode(*prompts), tails.shape[-2])
     denoiser, count = DemoDenoiser(model, head), len(clean)
     total = torch.zeros(count)
     for u, noise in zip(*fixed_pairs(clean.shape[1:], pairs), strict=True):
         same = noise.expand_as(clean)
-        total += squared_error(denoiser, clean, u.expand(count), same, tails[:, None, None])
+        total += squared_error(denoiser, clean, u.expand(count), same, tails)
     return total / pairs

@@ -15,12 +15,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ..attention.calls import AttentionCall, in_heads
-from ..embedding import equal_starts, in_force, join, shared
+from ..embedding import begins, equal_starts, in_force, join, keys_and_values
 from .drawing import SIZE
 from .latents import CELL, CHANNELS, LatentSpace
 from .schedule import TIMESTEPS, clean_from_v, sigmas
 from .text import TextEncoder
-from .unet import HEADS, UNet, Watch
+from .unet import HEADS, Context, UNet, Watch
 
 WEIGHTS = Path(__file__).with_name("weights") / "demo.safetensors"
 ARCHITECTURE = "HiPerDemo"
@@ -99,15 +99,19 @@ class DemoDenoiser:
         return (sigma**2 + 1) / sigma**2
 
     def denoise(self, noisy: Tensor, sigma: Tensor, tail: Tensor) -> Tensor:
-        starts = [self._sigma_at(start) for start in equal_starts(tail.shape[-4])]
-        vectors = shared(in_force(tail, sigma, torch.tensor(starts)))
-        context = join(self._head, vectors)
+        starts = [self.sigma_at(start) for start in begins(equal_starts(tail.shape[-4]))]
+        vectors = in_force(tail, sigma, torch.tensor(starts))
+        keys, values = (
+            None if each is None else join(self._head, each).expand(len(noisy), -1, -1)
+            for each in keys_and_values(vectors)
+        )
         watch = None if self._tell is None else self._seen
-        return denoise(self._model, noisy, sigma, context.expand(len(noisy), -1, -1), watch)
+        context = keys if values is None else (keys, values)
+        return denoise(self._model, noisy, sigma, context, watch)
 
-    def _sigma_at(self, done: float) -> float:
-        """σ where so much of the sampling is done."""
-        return float(self._model.sigmas[round((1 - done) * (TIMESTEPS - 1))])
+    def sigma_at(self, done: float) -> float:
+        """σ where so much of the sampling is done, between the table's own as in ComfyUI."""
+        return float(sigmas_at(self._model, torch.tensor([(1 - done) * (TIMESTEPS - 1)])))
 
     @contextmanager
     def watched(self, tell: Callable[[AttentionCall], None]) -> Iterator[None]:
@@ -124,9 +128,10 @@ class DemoDenoiser:
 
 
 def denoise(
-    model: DemoModel, noisy: Tensor, sigma: Tensor, context: Tensor, watch: Watch | None = None
+    model: DemoModel, noisy: Tensor, sigma: Tensor, context: Context, watch: Watch | None = None
 ) -> Tensor:
-    """x0_hat of `(B, 12, H, W)` at σ `(B,)` for the prompts `(B, 77, 128)`."""
+    """x0_hat of `(B, 12, H, W)` at σ `(B,)` for the prompts `(B, 77, 128)`, or a pair of them for
+    keys and for values."""
     timestep = (sigma.log()[:, None] - model.sigmas.log()[None]).abs().argmin(1)
     entering = noisy / (sigma**2 + 1).sqrt().view(-1, 1, 1, 1)
     return clean_from_v(noisy, model.unet(entering, timestep, context, watch), sigma)
@@ -134,28 +139,33 @@ def denoise(
 
 def sampling_sigmas(model: DemoModel, steps: int) -> Tensor:
     """σ from the schedule's end to 0 in even timesteps, as ComfyUI's "normal" scheduler."""
-    timesteps = torch.linspace(TIMESTEPS - 1, 0, steps)
+    return torch.cat([sigmas_at(model, torch.linspace(TIMESTEPS - 1, 0, steps)), torch.zeros(1)])
+
+
+def sigmas_at(model: DemoModel, timesteps: Tensor) -> Tensor:
+    """σ at timesteps that may lie between two of the table's, as ComfyUI's model sampling does."""
     low, share = timesteps.floor().long(), timesteps.frac()
     logs = model.sigmas.log()
-    between = (1 - share) * logs[low] + share * logs[timesteps.ceil().long()]
-    return torch.cat([between.exp(), torch.zeros(1)])
+    return ((1 - share) * logs[low] + share * logs[timesteps.ceil().long()]).exp()
 
 
 @torch.no_grad()
 def sample(
     model: DemoModel,
-    context: Tensor,
+    context: Context | Callable[[Tensor], Context],
     noise: Tensor,
     steps: int = STEPS,
     guidance: float = GUIDANCE,
     on_step: Callable[[int], None] | None = None,
 ) -> Tensor:
-    """DDIM without added noise (ComfyUI's euler) for prompts `(B, 77, 128)` from noise `(B, …)`."""
-    nothing = model.text.encode("").expand(len(context), -1, -1)
-    both = torch.cat([nothing, context])
+    """DDIM without added noise (ComfyUI's euler) for prompts `(B, 77, 128)`, or for what they are
+    at each σ, from noise `(B, …)`."""
+    nothing = model.text.encode("").expand(len(noise), -1, -1)
+    told = context if callable(context) else lambda _: context
     schedule = sampling_sigmas(model, steps)
     x = noise * (1 + schedule[0] ** 2).sqrt()
     for index, (now, after) in enumerate(pairwise(schedule)):
+        both = beside(nothing, told(now))
         estimates = denoise(model, x.repeat(2, 1, 1, 1), now.expand(2 * len(x)), both)
         without, given = estimates.chunk(2)
         clean = without + guidance * (given - without)
@@ -163,6 +173,14 @@ def sample(
         if on_step is not None:
             on_step(index)
     return x
+
+
+def beside(nothing: Tensor, given: Context) -> Context:
+    """No words at all and a prompt, for guidance, in one batch."""
+    if isinstance(given, tuple):
+        keys, values = given
+        return torch.cat([nothing, keys]), torch.cat([nothing, values])
+    return torch.cat([nothing, given])
 
 
 def starting_noise(count: int, seed: int) -> Tensor:

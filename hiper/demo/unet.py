@@ -41,6 +41,7 @@ COMFY_CONFIG = {
 }
 
 Watch = Callable[[Tensor, Tensor, int], None]
+Context = Tensor | tuple[Tensor, Tensor]  # what keys and values are made of, where they differ
 
 
 def timestep_embedding(timesteps: Tensor, width: int) -> Tensor:
@@ -69,7 +70,7 @@ class ResBlock(nn.Module):
         same = entering == leaving
         self.skip_connection = nn.Identity() if same else nn.Conv2d(entering, leaving, 1)
 
-    def forward(self, x: Tensor, time: Tensor, context: Tensor, watch: Watch | None) -> Tensor:
+    def forward(self, x: Tensor, time: Tensor, context: Context, watch: Watch | None) -> Tensor:
         h = self.in_layers(x) + self.emb_layers(time)[:, :, None, None]
         return self.skip_connection(x) + self.out_layers(h)
 
@@ -84,8 +85,9 @@ class CrossAttention(nn.Module):
         self.to_v = nn.Linear(context, width, bias=False)
         self.to_out = nn.Sequential(nn.Linear(width, width), nn.Identity())
 
-    def forward(self, x: Tensor, context: Tensor, watch: Callable | None = None) -> Tensor:
-        q, k, v = self.to_q(x), self.to_k(context), self.to_v(context)
+    def forward(self, x: Tensor, context: Context, watch: Callable | None = None) -> Tensor:
+        keys, values = context if isinstance(context, tuple) else (context, context)
+        q, k, v = self.to_q(x), self.to_k(keys), self.to_v(values)
         if watch is not None:
             watch(q, k)
         return self.to_out(attend(q, k, v, HEADS))
@@ -120,7 +122,7 @@ class TransformerBlock(nn.Module):
         self.attn2 = CrossAttention(width, CONTEXT)
         self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(width) for _ in range(3))
 
-    def forward(self, x: Tensor, context: Tensor, watch: Callable | None) -> Tensor:
+    def forward(self, x: Tensor, context: Context, watch: Callable | None) -> Tensor:
         y = self.norm1(x)
         x = x + self.attn1(y, y)
         x = x + self.attn2(self.norm2(x), context, watch)
@@ -135,7 +137,7 @@ class SpatialTransformer(nn.Module):
         self.transformer_blocks = nn.ModuleList([TransformerBlock(width)])
         self.proj_out = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, time: Tensor, context: Tensor, watch: Watch | None) -> Tensor:
+    def forward(self, x: Tensor, time: Tensor, context: Context, watch: Watch | None) -> Tensor:
         height = x.shape[-2]
         y = self.proj_in(self.norm(x).flatten(2).transpose(1, 2))
         seen = None if watch is None else lambda q, k: watch(q, k, height)
@@ -203,7 +205,7 @@ class UNet(nn.Module):
         )
 
     def forward(
-        self, x: Tensor, timestep: Tensor, context: Tensor, watch: Watch | None = None
+        self, x: Tensor, timestep: Tensor, context: Context, watch: Watch | None = None
     ) -> Tensor:
         time = self.time_embed(timestep_embedding(timestep, WIDTH).to(x.dtype))
         skips = []

@@ -232,7 +232,7 @@ def named(prompt: Prompt) -> str:
     words = {token.word: token.text for token in prompt.words if token.text}
     text = " ".join(words.values()) or "(no words)"
     text = text if len(text) <= LONGEST_TITLE else text[:LONGEST_TITLE].rstrip() + "…"
-    tail = " + tail" if prompt.tails else ""
+    tail = (" + tail" if prompt.tails else "") + prompt.of_stage
     area = " (area)" if prompt.area else ""
     side = "" if prompt.role == SIDES[0] else f"{prompt.role}: "
     return f"{side}{text}{tail}{area}"

@@ -20,7 +20,8 @@ from .atomic import written_whole
 FORMAT = 1
 TENSOR = "hiper"
 METADATA = "hiper"  # one key, because safetensors keeps no order among several
-UNSAID = ("clip_layer", 0)  # so that files say no more than those of before it could be known
+# so that files say no more than those of before these could be known
+UNSAID = {"clip_layer": 0, "focus": 0.0, "focused_on": ""}
 LARGEST_FILE = 256 * 2**20
 LONGEST_REASON = 160
 EXTENSIONS = (".safetensors", ".pt")
@@ -31,7 +32,7 @@ def to_bytes(embedding: HiperEmbedding) -> bytes:
     details = {
         key: None if isinstance(value, float) and not math.isfinite(value) else value
         for key, value in asdict(embedding.details).items()
-        if (key, value) != UNSAID
+        if key not in UNSAID or value != UNSAID[key]
     }
     description = {
         "format": FORMAT,

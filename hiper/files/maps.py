@@ -65,6 +65,8 @@ def _said(prompt: Prompt) -> dict[str, Any]:
     said = asdict(replace(prompt, tails=()))
     kept = ("start", "tokens", "strength")
     said["tails"] = [{key: getattr(mark, key) for key in kept} for mark in prompt.tails]
+    if not prompt.part:
+        del said["part"]
     return said
 
 
@@ -162,7 +164,8 @@ def _prompt(found: dict[str, Any]) -> Prompt:
     if area is not None and (len(area) != 4 or min(area[:2]) < 1 or min(area[2:]) < 0):
         raise ValueError(f"an area {area}")
     role, number = str(found["role"]), _whole(found["number"])
-    return Prompt(role, number, length, columns, tails, area, words)
+    part = tuple((_whole(stage), _whole(stages)) for stage, stages in found.get("part", ()))
+    return Prompt(role, number, length, columns, tails, area, words, part)
 
 
 def _made(kind: type, found: dict[str, Any]) -> Any:

@@ -11,11 +11,13 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ..embedding import EmbeddingDetails, HiperEmbedding
+from ..embedding import EmbeddingDetails, HiperEmbedding, equal_starts
 from ..files.embeddings import write
 from ..learning.loop import Learned, LearningRun, LearningSettings, LearningStep, LossNotFiniteError
+from ..learning.sefi import SefiSettings
 from ..prompts.placement import check_family, initial_tail, placement_of
 from . import folders
+from .attention.values import check_two_roles
 from .families import class_names, encoded_family, family_of
 from .model.denoiser import HostDenoiser, frozen_denoiser
 from .model.gradients import outside_inference_mode
@@ -23,6 +25,7 @@ from .model.memory import Frugality, MemoryPlan
 from .progress import LearningProgress, say_on_node
 
 UNFINISHED = "unfinished.safetensors"
+PLAIN = SefiSettings()
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class HostSettings:
     source_prompt: str = ""
     recipe: str = "fast"  # by name, as the file says it
     start: HiperEmbedding | None = None  # what to go on from, in place of the prompt's own vectors
+    sefi: SefiSettings = PLAIN
+    focused_on: str = ""  # the words that the file says the tail's attention was held to
 
 
 @dataclass(frozen=True)
@@ -55,11 +60,15 @@ def learn_on_host(
     settings: LearningSettings,
     host: HostSettings,
     mask: Tensor | None = None,
+    region: Tensor | None = None,
 ) -> HostLearned:
     """Learn from the latents `(R, C, H, W)` and the one encoded prompt `[[(1, T, C), options]]`;
-    inside the mask `(R, 1, H, W)` only, where there is one."""
+    inside the mask `(R, 1, H, W)` only, where there is one. `region`, alike, is the subject's, for
+    a term of the loss that asks."""
     started = time.perf_counter()
-    work = _Work(model, conditioning, latent, settings, host, mask)
+    if host.sefi.keys_and_values:
+        check_two_roles(model)
+    work = _Work(model, conditioning, latent, settings, host, mask, region)
     learned = work.learn()
     embedding = work.embedding(learned)
     return HostLearned(embedding, learned, time.perf_counter() - started, work.plan)
@@ -76,9 +85,10 @@ class _Work:
         settings: LearningSettings,
         host: HostSettings,
         mask: Tensor | None,
+        region: Tensor | None,
     ) -> None:
         self.model, self.conditioning = model, conditioning
-        self.latent, self.mask = latent, mask
+        self.latent, self.mask, self.region = latent, mask, region
         self.settings, self.host = settings, host
         downscale = getattr(model.model.latent_format, "spacial_downscale_ratio", 8)
         self.height, self.width = (size * downscale for size in latent.shape[-2:])
@@ -93,16 +103,30 @@ class _Work:
         self.run: LearningRun | None = None
 
     def _initial(self, prompt: Tensor, options: dict) -> Tensor:
-        start = self.host.start
+        start, sefi = self.host.start, self.host.sefi
+        parts = sefi.stages, sefi.roles
         if start is None:
-            return initial_tail(prompt, self.host.tokens, self.placement)
+            first = initial_tail(prompt, self.host.tokens, self.placement)
+            return first.repeat(*parts, 1, 1)
         check_family(start, prompt, options)
         if start.details.placement != self.placement:
             raise ValueError(
                 f"The embedding to go on from is one to {start.details.placement}, but behind this "
                 f"prompt a tail has to {self.placement}: learn on the model that it was learned on."
             )
-        return start.tail.clone()
+        own = start.stages, start.roles
+        if own != parts and own != (1, 1) and parts != (1, 1):
+            raise ValueError(
+                f"The embedding to go on from has {own[0]} stages and {own[1]} roles, but the "
+                f"settings ask for {parts[0]} and {parts[1]}: use the settings that it was learned "
+                "with, or begin anew."
+            )
+        if start.starts != equal_starts(start.stages):
+            raise ValueError(
+                "The embedding to go on from has stages of unequal length, which can be drawn with "
+                "but not learned: begin anew."
+            )
+        return start.tail.repeat(*parts, 1, 1) if own == (1, 1) else start.tail.clone()
 
     def learn(self) -> Learned:
         """Every step, with as little saving of memory as they run with."""
@@ -129,7 +153,8 @@ class _Work:
         try:
             with self._denoiser() as denoiser:
                 clean, count = self._clean(denoiser), self.settings.batch_size
-                self.plan.measure(denoiser, clean, self.initial, count)
+                terms, region = self.settings.terms, self._on(clean, self.region)
+                self.plan.measure(denoiser, clean, self.initial, count, terms, region)
         except Exception as error:
             if not comfy.model_management.is_oom(error):
                 raise
@@ -162,13 +187,17 @@ class _Work:
         latent = self.latent.clone().to(denoiser.device, torch.float32)
         return self.model.model.process_latent_in(latent)
 
+    @staticmethod
+    def _on(clean: Tensor, given: Tensor | None) -> Tensor | None:
+        return None if given is None else given.clone().to(clean)
+
     def _go_on(self, denoiser: HostDenoiser) -> Learned:
         clean = self._clean(denoiser)
         if self.run is None:
-            mask = None if self.mask is None else self.mask.clone().to(clean)
+            mask, region = self._on(clean, self.mask), self._on(clean, self.region)
             scale = denoiser.loss_scale(clean)
             self.run = LearningRun(
-                clean, self.initial, self.settings, scale, size=self.size, mask=mask
+                clean, self.initial, self.settings, scale, None, self.size, mask, region
             )
         progress = LearningProgress(
             self.model, self.settings.steps, self.host.preview_every, self.run.taken
@@ -253,5 +282,7 @@ class _Work:
                 height=self.height,
                 first_loss=learned.first_loss,
                 last_loss=learned.last_loss,
+                focus=self.host.sefi.focus,
+                focused_on=self.host.focused_on,
             ),
         )

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .draws import Draw, Draws
 from .objective import Denoiser
-from .optimiser import TailOptimiser
+from .optimiser import optimiser_of
 from .recipe import PAPER, Recipe
 from .stopping import FixedLoss, FixedLossAt, Plateau, StopRule
 from .terms import EQUATION_4, Weighted, loss
@@ -123,7 +123,8 @@ class LearningRun:
     Every `check_every` steps the loss is read; None is each step on the CPU, each 16th elsewhere.
     `loss_scale` is a power of two that keeps half-precision gradients from vanishing, and is
     lowered where it makes them overflow. `size` is the root mean square of the prompt's vectors,
-    for a tail that begins at zero. Inside `mask` `(R, 1, …)` a picture counts, else all of it.
+    for a tail that begins at zero. Inside `mask` `(R, 1, …)` a picture counts, else all of it;
+    `region`, of the same shape, is where its subject is, for a term that asks.
     """
 
     def __init__(
@@ -135,9 +136,10 @@ class LearningRun:
         check_every: int | None = None,
         size: float = 1.0,
         mask: Tensor | None = None,
+        region: Tensor | None = None,
     ) -> None:
         self.settings = settings
-        self._mask = mask
+        self._mask, self._region = mask, region
         self._first = tail.detach().to(clean.device, torch.float32)
         self._loss_scale, self._size = loss_scale, size
         self._check_every = check_every or (1 if clean.device.type == "cpu" else 16)
@@ -148,7 +150,7 @@ class LearningRun:
         settings = self.settings
         rate = settings.learning_rate / 2**self.halvings
         self._draws = Draws(settings.recipe, settings.seed, settings.batch_size)
-        self._optimiser = TailOptimiser(
+        self._optimiser = optimiser_of(
             self._first, rate, settings.recipe, self._loss_scale, self._size
         )
         self._losses = torch.zeros(settings.steps, device=self._first.device)
@@ -203,13 +205,14 @@ class LearningRun:
         if self._sample is None:
             self._sample = self._draws.next(clean)
         sample = self._sample
-        picture, mask = (
+        picture, mask, region = (
             None if each is None else of_samples(each, sample.reference.to(device))
-            for each in (clean, self._mask)
+            for each in (clean, self._mask, self._region)
         )
         u, noise = sample.u.to(device), sample.noise.to(device)
         tail = self._optimiser.tail
-        error = loss(self.settings.terms, denoiser, picture, u, noise, tail, mask).mean()
+        terms = self.settings.terms
+        error = loss(terms, denoiser, picture, u, noise, tail, mask, region).mean()
         gradient = _gradient(self._optimiser.scaled(error), tail)
         if self.taken == 0 and not bool(gradient.any()):
             raise NoGradientError(tail.numel())

@@ -42,6 +42,7 @@ class Prediction:
     error_weight: Tensor
     mask: Tensor | None = None  # `(B, 1, …)`: where the picture counts
     attention: tuple[AttentionCall, ...] = ()  # of this very call, where a term asked for it
+    region: Tensor | None = None  # `(B, 1, …)`: where the subject is, for terms that ask
 
 
 def predicted(
@@ -52,6 +53,7 @@ def predicted(
     tail: Tensor,
     attention: bool = False,
     mask: Tensor | None = None,
+    region: Tensor | None = None,
 ) -> Prediction:
     """What the model makes of the latents `(B, C, …)` under noise at the timesteps u `(B,)`."""
     sigma = denoiser.sigmas(u)
@@ -62,4 +64,5 @@ def predicted(
             estimate = denoiser.denoise(noisy, sigma, tail)
     else:
         estimate = denoiser.denoise(noisy, sigma, tail)
-    return Prediction(clean, estimate, sigma, denoiser.error_weight(sigma), mask, tuple(seen))
+    weight = denoiser.error_weight(sigma)
+    return Prediction(clean, estimate, sigma, weight, mask, tuple(seen), region)

@@ -100,3 +100,67 @@ class TailOptimiser:
 
     def _sized(self, own: Tensor) -> Tensor:
         return own if self._size is None else own * self._size
+
+
+class StagedOptimiser:
+    """A `TailOptimiser` for each stage of tails `(…, stages, roles, N, C)`: a stage that was not in
+    force rests, and neither Adam's momentum nor the fall of its rate goes on without it."""
+
+    def __init__(
+        self,
+        tail: Tensor,
+        learning_rate: float,
+        recipe: Recipe,
+        loss_scale: float = 1.0,
+        size: float = 1.0,
+    ) -> None:
+        self._shape = tail.shape
+        self._scaler = GradScaler(tail.device.type, loss_scale, enabled=loss_scale != 1.0)
+        self._stages = [
+            TailOptimiser(stage, learning_rate, recipe, size=size)
+            for stage in tail.detach().flatten(0, -4)
+        ]
+
+    @property
+    def tail(self) -> Tensor:
+        own = torch.stack([stage.tail.detach() for stage in self._stages])
+        return own.view(self._shape).requires_grad_(True)
+
+    @property
+    def average(self) -> Tensor:
+        return torch.stack([stage.average for stage in self._stages]).view(self._shape)
+
+    def scaled(self, loss: Tensor) -> Tensor:
+        return self._scaler.scale(loss)
+
+    def step(self, gradient: Tensor) -> bool:
+        """One step of those stages that the gradient of the scaled loss reaches."""
+        gradients = gradient.flatten(0, -4)
+        if not self._unscaled(gradients):
+            return False
+        in_force = gradients.flatten(1).any(1).tolist()
+        for stage, own, reached in zip(self._stages, gradients, in_force, strict=True):
+            if reached:
+                stage.step(own)
+        return True
+
+    def _unscaled(self, gradients: Tensor) -> bool:
+        """Take the loss's scale off in place; False, and a lower scale, where it overflowed."""
+        if not self._scaler.is_enabled():
+            return True
+        holder = torch.zeros_like(gradients).requires_grad_(True)
+        holder.grad = gradients
+        nothing = torch.optim.SGD([holder], lr=0.0)
+        before = self._scaler.get_scale()
+        self._scaler.unscale_(nothing)
+        self._scaler.step(nothing)
+        self._scaler.update()
+        return self._scaler.get_scale() >= before
+
+
+def optimiser_of(
+    tail: Tensor, learning_rate: float, recipe: Recipe, loss_scale: float = 1.0, size: float = 1.0
+) -> TailOptimiser | StagedOptimiser:
+    """The optimiser of a tail `(stages, roles, N, C)`, or of many `(P, stages, roles, N, C)`."""
+    kind = TailOptimiser if tail.shape[-4] == 1 else StagedOptimiser
+    return kind(tail, learning_rate, recipe, loss_scale, size)

@@ -60,10 +60,11 @@ def loss(
     noise: Tensor,
     tail: Tensor,
     mask: Tensor | None = None,
+    region: Tensor | None = None,
 ) -> Tensor:
     """The weighted sum of all terms for the latents `(B, C, …)`, a number a sample `(B,)`."""
     asked = any(weighted.term.attention for weighted in terms)
-    prediction = predicted(denoiser, clean, u, noise, tail, asked, mask)
+    prediction = predicted(denoiser, clean, u, noise, tail, asked, mask, region)
     first, *others = (weighted.weight * weighted.term(prediction) for weighted in terms)
     return sum(others, first)
 

@@ -125,6 +125,8 @@ FAMILIES = (
     Family("Cosmos Predict 2", ("CosmosT2IPredict2",), (1024,), REPLACE, 512),
 )
 
+UNETS = ("SD 1.x", "SD 2.x", "SDXL", "SDXL Refiner")  # keys and values are read of two contexts
+
 # models that read something else than a prompt: learning one's subject there makes no sense
 OTHER_TASKS = {
     "SVD_img2vid": "it makes a video of a picture and reads no text",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,7 +18,11 @@ from .families import (
     family_named,
     names_of_width,
 )
-from .tails import PLACED, TAILS, TailMark, tail_marks, tails_in
+from .tails import PLACED, STAGE, TAILS, TailMark, tail_marks, tails_in
+
+# given an entry's number, it `[embedding, options]` with the tail in it, the tail's place there and
+# its vectors `(roles, N, C)`
+Bring = Callable[[int, list, TailMark, Tensor], None]
 
 
 def check_conditioning(conditioning: list) -> None:
@@ -98,25 +104,63 @@ def place_tail(
     return torch.cat([head, embedding[:, end:]], dim=1), options
 
 
-def compose(conditioning: list, embedding: HiperEmbedding, strength: float) -> list:
-    """Equation 6: `e_cmp = [e'_tgt, α · tail]` in every entry; nothing that came in is changed."""
+def compose(
+    conditioning: list,
+    embedding: HiperEmbedding,
+    strength: float,
+    bring: Bring | None = None,
+) -> list:
+    """Equation 6: `e_cmp = [e'_tgt, α · tail]` in every entry; nothing that came in is changed.
+
+    An entry becomes one a stage, each in force in its own part of the sampling (SeFi-IDE).
+    `bring` hangs into it what its vectors alone can't carry, such as those for values.
+    """
+    if embedding.roles > 1 and bring is None:
+        raise ValueError(
+            f"This embedding has {embedding.roles} roles, its vectors apart for keys and for "
+            "values, and there is nothing that would carry the latter: use Compose HiPer "
+            "Conditioning."
+        )
     check_conditioning(conditioning)
-    vectors, placement = embedding.vectors(), embedding.details.placement
+    placement = embedding.details.placement
     for prompt, options in conditioning:
         check_family(embedding, prompt, options)
     held = [tails_in(prompt, options, silent=True) for prompt, options in conditioning]
-    known = PLACED.remember(vectors)
+    stages = list(zip(embedding.tail, embedding.parts(), strict=True))
     composed = []
-    for (prompt, options), there in zip(conditioning, held, strict=True):
-        placed, options = place_tail(
-            prompt, options, vectors * strength, placement, strength, there
-        )
-        options[TAILS] = tuple(
-            mark if mark in there else TailMark(mark.start, mark.tokens, mark.strength, known)
-            for mark in options[TAILS]
-        )
-        composed.append([placed, options])
+    for entry, ((prompt, options), there) in enumerate(zip(conditioning, held, strict=True)):
+        for number, (vectors, part) in enumerate(stages, start=1):
+            within = in_part(options, part) if len(stages) > 1 else options
+            if within is None:
+                continue
+            known = PLACED.remember(vectors[0])
+            placed, own = place_tail(
+                prompt, within, vectors[0] * strength, placement, strength, there
+            )
+            (mark,) = (mark for mark in own[TAILS] if mark not in there)
+            own[TAILS] = tuple(
+                replace(mark, vectors=known) if each is mark else each for each in own[TAILS]
+            )
+            if len(stages) > 1:
+                own[STAGE] = (*own.get(STAGE, ()), (number, len(stages)))
+            composed.append([placed, own])
+            if bring is not None:
+                bring(entry, composed[-1], mark, vectors * strength)
     return composed
+
+
+def in_part(options: dict[str, Any], part: tuple[float, float]) -> dict[str, Any] | None:
+    """An entry in force in a part of the sampling alone, beside the range that it has or is given
+    later; None where the two have nothing in common.
+
+    ComfyUI cuts `clip_start_percent … clip_end_percent` with `start_percent … end_percent`, and
+    Set Timestep Range writes the latter alone.
+    """
+    start = max(part[0], options.get("clip_start_percent", 0.0))
+    end = min(part[1], options.get("clip_end_percent", 1.0))
+    if start >= end:
+        return None
+    return {**options, "clip_start_percent": start, "clip_end_percent": end}
 
 
 def behind(marks: tuple[TailMark, ...], length: int) -> int:

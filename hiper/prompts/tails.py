@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 TAILS = "hiper_tails"  # the option that tells which columns are learned
+STAGE = "hiper_stage"  # and of which stage they are, (number, stages) a tail that has some
 ROUNDINGS = 16  # of the embedding's own type, as a share of a vector: what scaling may add up to
 ALIKE = 0.999  # cosine, far below what rounding makes of a vector and itself
 MOST_KNOWN = 256  # tails that are remembered, of about 15 KB each

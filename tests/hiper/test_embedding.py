@@ -1,5 +1,7 @@
 """Equation 3: the decomposition is exact."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given
@@ -58,6 +60,8 @@ def test_strength_scales_the_tail_alone() -> None:
     assert torch.equal(embedding.tail, torch.ones(1, 1, 5, 8))
 
 
-def test_a_split_tail_has_no_single_place() -> None:
-    with pytest.raises(ValueError, match="5 timestep stages and 2 roles"):
-        HiperEmbedding(torch.zeros(5, 2, 5, 8)).vectors()
+def test_stages_share_the_sampling_without_a_gap() -> None:
+    parts = HiperEmbedding(torch.zeros(5, 2, 5, 8)).parts()
+    assert parts[0][0] == 0 and parts[-1][1] == 1
+    assert all(end == start for (_, end), (start, _) in pairwise(parts))
+    assert all(abs(start - n / 5) < 1e-4 for n, (start, _) in enumerate(parts))

@@ -13,6 +13,7 @@ PAGES = PACK / "nodes" / "web" / "docs"
 OF_THE_PAPER = {
     "HiPerLearnEmbedding": {"tokens": "5", "steps": "1,000", "learning_rate": "0.005"},
     "HiPerComposeConditioning": {"strength": "0.8"},
+    "HiPerSefiSettings": {"stages": "5", "keys_and_values": "on"},
 }
 NOTHING_TO_FAIL = {"HiPerDrawDemoAnimal", "HiPerGridPairs"}
 

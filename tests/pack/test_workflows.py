@@ -23,6 +23,7 @@ NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
 # gigabytes; everything else stays as shipped
 FAST = {
     "HiPerLearnEmbedding": {"steps": 2, "batch_size": 1, "preview_every": 0},
+    "HiPerSefiSettings": {"stages": 2},  # no more than there are steps
     "KSampler": {"steps": 2},
     "EmptyLatentImage": {"width": 64, "height": 64},
 }

@@ -136,7 +136,7 @@ def composes(target: list, composed: list, embedding) -> bool:
         same
         and new.shape[1] == old.shape[1] + (0 if replaced else mark.tokens)
         and torch.equal(rest, kept)
-        and torch.equal(new[0, list(mark.columns)], embedding.vectors() * STRENGTH)
+        and torch.equal(new[0, list(mark.columns)], embedding.tail[0, 0] * STRENGTH)
     )
 
 

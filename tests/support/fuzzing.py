@@ -106,6 +106,9 @@ TEXTS += (7, None, [], {}, True, "all", "tail", "1-", "-3", "5-2", "0,0,0", "%da
 CHOICES = ("whatever", "", 0, None, [], "auto\n")
 SLOW = {"steps": (1, 2, 3, 0, -1, "2", None, 2.5), "batch_size": (1, 2, 0, -1, 65, None)}
 
+SEFI = {"focus": 3e-4, "word": "", "stages": 1, "keys_and_values": False}
+SEFI |= {"layers": "all", "reduction": "relative"}
+
 # what each socket is fed with; every node below is in each graph's reach
 SOURCES: Graph = {
     "empty": node("HiPerTestConditioning", width=32, length=77, pooled=0, seed=0, entries=0),
@@ -118,6 +121,14 @@ SOURCES: Graph = {
     "paint": node("EmptyImage", width=128, height=128, batch_size=1, color=7),
     "two": node("EmptyImage", width=24, height=16, batch_size=2, color=7),
     "dot": node("EmptyImage", width=1, height=1, batch_size=1, color=7),
+    "region": node("SolidMask", value=1.0, width=128, height=128),
+    "hole": node("SolidMask", value=0.0, width=128, height=128),
+    "slim": node("SolidMask", value=1.0, width=256, height=8),
+    "focused": node("HiPerSefiSettings", **SEFI, region=["region", 0]),
+    "apart": node("HiPerSefiSettings", **SEFI | {"focus": 0.0, "keys_and_values": True}),
+    "many": node("HiPerSefiSettings", **SEFI | {"focus": 0.0, "stages": 10}),
+    "nowhere": node("HiPerSefiSettings", **SEFI, region=["hole", 0]),
+    "unsaid": node("HiPerSefiSettings", **SEFI | {"word": "dog"}),
     "blind": node("HiPerTestModel", blind=True),
     "tail": node("HiPerLoadEmbedding", name="good.safetensors"),
     "wide tail": node("HiPerLoadEmbedding", name="wide.safetensors"),
@@ -144,16 +155,20 @@ GOOD = {
     "CONDITIONING": [["target", 0], ["source", 0]],
     "LATENT": [["picture", 0]],
     "IMAGE": [["paint", 0]],
+    "MASK": [["region", 0]],
     "HIPER_EMBEDDING": [["tail", 0]],
     "HIPER_ATTENTION_MAPS": [["recorded", 3]],
+    "HIPER_SEFI": [["focused", 0], ["apart", 0]],
 }
 BAD = {  # the wrong things in the right sockets
     "MODEL": [["blind", 0]],
     "CONDITIONING": [["empty", 0], ["wide", 0], ["three", 0], ["short", 0]],
     "LATENT": [["broken", 0], ["other", 0], ["tiny", 0]],
     "IMAGE": [["dot", 0], ["two", 0]],
+    "MASK": [["hole", 0], ["slim", 0]],
     "HIPER_EMBEDDING": [["wide tail", 0]],
     "HIPER_ATTENTION_MAPS": [["recorded", 3]],
+    "HIPER_SEFI": [["many", 0], ["nowhere", 0], ["unsaid", 0]],
 }
 # a value, something of another type, a node that is not there, an output that is not there
 WRONG = (5, "x", None, [], ["loader", 0], ["target", 0], ["picture", 0], ["nobody", 0], ["tail", 9])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from .graph import Graph, Socket
 from .scene import DEMO, SD15, SOURCE_PROMPT, Scene, Stage
+from .sefi_ide import SEFI_IDE
 
 
 def first_graph(graph: Graph, stage: Stage) -> None:
@@ -263,7 +264,7 @@ GRAPHS: dict[str, tuple[Callable[[Graph, Stage], None], Stage]] = {
     "learn_and_compose": (first_graph, SD15),
     **{
         f"{name}_{stage.name}": (draw, stage)
-        for name, draw in FIGURES.items()
+        for name, draw in (FIGURES | SEFI_IDE).items()
         for stage in (DEMO, SD15)
     },
 }

@@ -40,18 +40,18 @@ class Sheet:
     def values(self, values: str, name: str) -> str:
         return self.node("HiPerGridValues", values=values, name=name)
 
-    def learn(self, tokens: int | Link) -> str:
+    def learn(self, tokens: int | Link, text: str | Link | None = None, **more: Any) -> str:
         settings = {"steps": 400, "learning_rate": 5e-3, "seed": 0, "batch_size": 4}
         settings |= {"precision": "auto", "gradient_checkpointing": "auto", "preview_every": 0}
         return self.node(
             "HiPerLearnEmbedding",
             model=[self.demo, 0],
-            conditioning=self.text([self.animal, 2]),
+            conditioning=self.text(text or [self.animal, 2]),
             latent=[self.latent, 0],
             tokens=tokens,
             recipe="fast",
             auto_stop=True,
-            **settings,
+            **(settings | more),
         )
 
     def compose(self, text: Link, embedding: Link, strength: float | Link) -> Link:
@@ -162,7 +162,46 @@ def pages() -> tuple[dict[str, Any], dict[str, list[str]]]:
     seen = {"maps": [recorder, 1], "latent": ended, "image": image, "clip": [sheet.demo, 1]}
     viewer = sheet.node("HiPerAttentionViewer", **seen, **view, save_animation=False)
     made["record"] = [sheet.node("PreviewImage", images=[viewer, 4])]
+    made |= of_sefi_ide(sheet)
     return sheet.prompt, made
+
+
+def of_sefi_ide(sheet: Sheet) -> dict[str, list[str]]:
+    """One picture as many, and where a tail looks that was held to its subject or was not."""
+    how = {"count": 8, "seed": 3, "flip": 0.5, "smallest": 0.4, "jitter": 0.0}
+    wires = {"image": [sheet.animal, 0], "mask": [sheet.animal, 1]}
+    many = sheet.node("HiPerAugmentPicture", **wires, **how)
+    masks = sheet.node("MaskToImage", mask=[many, 1])
+    made = {
+        "augment": [sheet.grid([each, 0], columns=4) for each in (many, masks)],
+    }
+    asked = {"focus": 3e-4, "word": "dog", "stages": 1, "keys_and_values": False}
+    sefi = sheet.node("HiPerSefiSettings", **asked, layers="all", reduction="relative")
+    text, clip = "a dog", {"clip": [sheet.demo, 1]}
+    tails = sheet.learn(5, text), sheet.learn(5, text, sefi=[sefi, 0], **clip)
+    behind = [sheet.compose(sheet.text(text), [tail, 0], 1.0) for tail in tails]
+    compared = sheet.node(
+        "HiPerCompareAttention",
+        conditioning_a=behind[0],
+        conditioning_b=behind[1],
+        title_a="learned from 'a dog'",
+        title_b="the same with focus on 'dog'",
+        title_c="",
+        labels_a="",
+        labels_b="",
+        labels_c="",
+        timestep=50.0,
+        layers="all",
+        head=0,
+        seed=0,
+        show="words and tail",
+        model=[sheet.demo, 0],
+        latent=[sheet.latent, 0],
+        image=[sheet.animal, 0],
+        **clip,
+    )
+    made["sefi"] = [sheet.node("PreviewImage", images=[compared, 0])]
+    return made
 
 
 def needed(prompt: dict[str, Any], nodes: list[str]) -> dict[str, Any]:

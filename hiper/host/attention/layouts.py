@@ -7,7 +7,6 @@ self-attention the picture asks itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,9 +17,9 @@ from torch.overrides import TorchFunctionMode
 
 from ...attention.calls import SELF, AttentionCall, as_four, in_heads
 from ...prompts.families import Family, JointText
+from .steering import Override, Tell, seen_by, steered
 
 PLAIN = JointText()
-Tell = Callable[[AttentionCall], None]
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class CrossAttention:
             mark, self._mark = self._mark, None
             found = None if self._replaced else self._found(mark, args, kwargs)
             if found is not None:
-                tell(found)
+                args, kwargs = steered(args, kwargs, found, tell(seen_by(chained, found)))
             if chained is not None:
                 return chained(backend, *args, **kwargs)
             return backend(*args, **kwargs)
@@ -91,7 +90,7 @@ class CrossAttention:
 
         return {
             **options,
-            "optimized_attention_override": attention,
+            "optimized_attention_override": Override(attention, tell, chained),
             "patches": {**patches, "attn2_patch": [*patches.get("attn2_patch", ()), self._leave]},
             "patches_replace": replacements
             | {
@@ -171,12 +170,12 @@ class JointAttention:
 
         def attention(backend, *args, **kwargs):
             for found in self._found(args, kwargs):
-                tell(found)
+                args, kwargs = steered(args, kwargs, found, tell(seen_by(chained, found)))
             if chained is not None:
                 return chained(backend, *args, **kwargs)
             return backend(*args, **kwargs)
 
-        return {**options, "optimized_attention_override": attention}
+        return {**options, "optimized_attention_override": Override(attention, tell, chained)}
 
     def _found(self, args: tuple, kwargs: dict[str, Any]) -> tuple[AttentionCall, ...]:
         """What the picture's cells give the text, and what they give each other."""
@@ -212,6 +211,7 @@ class JointAttention:
             given.get("scale"),
             mask,
             joint=True,
+            first=first,
         )
         return to_text, replace(to_text, columns=slice(first, first + cells), kind=SELF)
 

@@ -19,7 +19,7 @@ from ...attention.calls import AttentionCall, without_repeats
 from ...attention.gathering import Gathering, Wish
 from ...attention.maps import Prompt, SamplingStep
 from ...attention.stages import StageMaps
-from ...prompts.tails import plain, tails_in
+from ...prompts.tails import STAGE, plain, tails_in
 from ..families import family_of, why_unseen
 from .observer import KEY, Observer, Owner, Tell
 
@@ -172,7 +172,15 @@ class Run:
                 return None
             self._counts[role] = self._counts.get(role, 0) + 1
             area = entry.get("area")
-            prompt = Prompt(role, self._counts[role], length, columns, tails, self._clipped(area))
+            prompt = Prompt(
+                role,
+                self._counts[role],
+                length,
+                columns,
+                tails,
+                self._clipped(area),
+                part=tuple(entry.get(STAGE, ())),
+            )
             index = None
             if len(columns) < length:
                 index = torch.tensor(columns, device=device)

@@ -16,9 +16,10 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor, nn
 
 from ...attention.calls import CROSS, SELF, AttentionCall
-from ...embedding import equal_starts, in_force, shared
+from ...embedding import begins, equal_starts, in_force, keys_and_values
 from ...prompts.placement import place_tail
 from ..attention.observer import Observer
+from ..attention.values import with_values
 from .gradients import (
     differentiable_operators,
     differentiable_weights,
@@ -108,12 +109,15 @@ class HostDenoiser:
         }
 
     def denoise(self, noisy: Tensor, sigma: Tensor, tail: Tensor) -> Tensor:
-        starts = [self.sampling.percent_to_sigma(start) for start in equal_starts(len(tail))]
-        vectors = shared(in_force(tail, sigma, torch.tensor(starts, device=sigma.device)))
-        entry = self._with_tail(noisy, vectors)
-        (estimate,) = comfy.samplers.calc_cond_batch(
-            self._model, [[entry]], noisy, sigma, self._options
-        )
+        starts = [self.sampling.percent_to_sigma(at) for at in begins(equal_starts(len(tail)))]
+        vectors = in_force(tail, sigma, torch.tensor(starts, device=sigma.device))
+        keys, values = keys_and_values(vectors)
+        entry = self._with_tail(noisy, keys)
+        options = self._options
+        if values is not None:
+            start = entry["model_conds"]["c_crossattn"].cond.shape[1] - values.shape[1]
+            options = with_values(options, values, start)
+        (estimate,) = comfy.samplers.calc_cond_batch(self._model, [[entry]], noisy, sigma, options)
         if tail.requires_grad and torch.is_grad_enabled() and not estimate.requires_grad:
             name = type(self._model.model_config).__name__
             raise RuntimeError(

@@ -11,7 +11,7 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from ...learning.terms import squared_error
+from ...learning.terms import EQUATION_4, Weighted, loss
 from .denoiser import HostDenoiser
 from .gradients import plain_tensors, repeated_blocks
 
@@ -74,7 +74,14 @@ class _Kept:
         return StepMemory(outside + sum(within), recomputed)
 
 
-def step_memory(denoiser: HostDenoiser, clean: Tensor, tail: Tensor, batch_size: int) -> StepMemory:
+def step_memory(
+    denoiser: HostDenoiser,
+    clean: Tensor,
+    tail: Tensor,
+    batch_size: int,
+    terms: tuple[Weighted, ...] = EQUATION_4,
+    region: Tensor | None = None,
+) -> StepMemory:
     """What one step for the latents `(1, C, H, W)` keeps, by one call at its full size."""
     kept = _Kept(denoiser.weight_storages())
     hooks = []
@@ -88,14 +95,17 @@ def step_memory(denoiser: HostDenoiser, clean: Tensor, tail: Tensor, batch_size:
             )
         )
         hooks.append(block.register_forward_hook(lambda *_: kept.leave()))
-    many = clean[:1].expand(batch_size, *clean.shape[1:])
+    many, where = (
+        None if each is None else each[:1].expand(batch_size, *each.shape[1:])
+        for each in (clean, region)
+    )
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(many.shape, generator=generator).to(clean.device)
     u = torch.full((batch_size,), 0.5, device=clean.device)
     tail = tail.detach().to(clean.device).requires_grad_(True)
     try:
         with torch.autograd.graph.saved_tensors_hooks(kept.pack, lambda _: None):
-            squared_error(denoiser, many, u, noise, tail)
+            loss(terms, denoiser, many, u, noise, tail, region=where)
     finally:
         for hook in hooks:
             hook.remove()
@@ -138,9 +148,17 @@ class MemoryPlan:
         """Whether what a step needs would change anything."""
         return self._choice == "auto" or self.frugality == Frugality.OFFLOADED
 
-    def measure(self, denoiser: HostDenoiser, clean: Tensor, tail: Tensor, batch_size: int) -> None:
+    def measure(
+        self,
+        denoiser: HostDenoiser,
+        clean: Tensor,
+        tail: Tensor,
+        batch_size: int,
+        terms: tuple[Weighted, ...] = EQUATION_4,
+        region: Tensor | None = None,
+    ) -> None:
         """Take the least that fits, by what a step keeps and what is free beside the weights."""
-        self._memory = step_memory(denoiser, clean, tail, batch_size)
+        self._memory = step_memory(denoiser, clean, tail, batch_size, terms, region)
         if self.frugality == Frugality.OFFLOADED:
             return
         free = comfy.model_management.get_free_memory(denoiser.device)

@@ -122,9 +122,3 @@ def test_a_tail_of_several_stages_is_learned_whole(demo) -> None:
     assert all(
         not torch.allclose(before, after) for before, after in zip(stages, learned, strict=True)
     )
-
-
-def test_keys_and_values_apart_are_refused_where_the_model_reads_one(demo) -> None:
-    denoiser, clean, tail = demo
-    with pytest.raises(ValueError, match="has 2 roles, its vectors apart for keys and for values"):
-        learn(denoiser, clean, tail.repeat(1, 2, 1, 1), LearningSettings(1))

@@ -50,7 +50,7 @@ def test_compose_changes_the_tail_and_nothing_else(shapes, tokens, strength, pla
         kept = old.shape[1] - (tokens if placement == "replace" else 0)
         assert new.shape[1] == kept + tokens
         assert torch.equal(new[:, :kept], old[:, :kept])
-        assert torch.equal(new[:, kept:], (tail.vectors() * strength).expand(len(old), -1, -1))
+        assert torch.equal(new[:, kept:], (tail.tail[0, 0] * strength).expand(len(old), -1, -1))
         assert {key: options[key] for key in old_options} == old_options
         (mark,) = tail_marks(options)
         assert list(mark.columns) == list(range(kept, kept + tokens))
