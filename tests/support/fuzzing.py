@@ -188,10 +188,12 @@ class Nonsense:
             if name.startswith("HiPer") and not name.startswith("HiPerTest")
         }
 
-    def graph(self, name: str) -> Graph:
+    def graph(self, name: str, sound: bool = False) -> Graph:
+        """A graph of the node; a sound one has no nonsense in it."""
         inputs = self._inputs(self.definitions[name])
         made, optional = {}, self.definitions[name]["input"].get("optional", {})
         nonsense = set(self.chance.sample(sorted(inputs), k=min(len(inputs), self._how_many())))
+        nonsense = set() if sound else nonsense
         for key, (kind, options) in inputs.items():
             # the viewer can do without a model, but then there is little to go wrong
             spare = key in optional and kind not in ("MODEL", "CONDITIONING", "LATENT")
