@@ -103,6 +103,8 @@ TEXTS = ("", " ", ".", "..", "../out", "a/../../b", "/etc/hiper", "C:\\x", "con"
 TEXTS += ("x" * 400, "é ü/ß", "dog", "a:b", "nul.safetensors", "a/b/c/d", "\\\\host\\share", "~/x")
 TEXTS += ("%2e%2e/x", "강아지", "1, 2", "1e999", "nan, inf", "-0", "😀" * 50, "0" * 400, "\ud800")
 TEXTS += (7, None, [], {}, True, "all", "tail", "1-", "-3", "5-2", "0,0,0", "%date:yyyy%/%x%")
+# of the files in a list, those that are whole: other tests leave others behind
+WHOLE = ("good.safetensors", "maps_00001_.safetensors")
 CHOICES = ("whatever", "", 0, None, [], "auto\n")
 SLOW = {"steps": (1, 2, 3, 0, -1, "2", None, 2.5), "batch_size": (1, 2, 0, -1, 65, None)}
 
@@ -239,7 +241,9 @@ class Nonsense:
             return LEFT_OUT
         if isinstance(kind, list) or kind == "COMBO":
             listed = kind if isinstance(kind, list) else options.get("options", [])
-            return chance.choice(CHOICES if nonsense or not listed else listed)
+            if nonsense or not listed:
+                return chance.choice(CHOICES)
+            return chance.choice([one for one in listed if one in WHOLE] or listed)
         if kind in ("INT", "FLOAT", "BOOLEAN"):
             if not nonsense:
                 return options.get("default", 1)
