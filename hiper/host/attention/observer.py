@@ -33,6 +33,11 @@ class Observer:
         self._kinds = kinds
         self._listener: Listener | None = None
 
+    @property
+    def deaf(self) -> bool:
+        """Whether nothing of this model's attention can be heard."""
+        return self._layout is None
+
     def install(self, model_options: dict[str, Any]) -> None:
         add_wrapper_with_key(
             WrappersMP.APPLY_MODEL, KEY, self._apply_model, model_options, is_model_options=True

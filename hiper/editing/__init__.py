@@ -1,0 +1,1 @@
+"""LIPE: one picture edited, its subject and background kept."""

@@ -1,0 +1,111 @@
+"""The identity's columns in a conditioning, and hearing of them while ComfyUI samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import WrappersMP, add_wrapper_with_key
+
+from ...attention.calls import CROSS, SELF, AttentionCall
+from ...attention.identity import IdentityMap
+from ...prompts.tails import plain, tails_in
+from ..attention.observer import Observer, Owner
+from ..families import why_unseen
+
+KEY = "hiper_identity"  # also the option that holds an entry's columns of the identity's words
+
+
+def marked(conditioning: list, columns: Sequence[tuple[int, ...]]) -> list:
+    """The conditioning with each entry's identity words, by their columns."""
+    return [
+        [prompt, {**options, KEY: (prompt.shape[1], own)}]
+        for (prompt, options), own in zip(conditioning, columns, strict=True)
+    ]
+
+
+def identity_columns(prompt: Any, options: dict[str, Any]) -> tuple[int, ...]:
+    """The columns of an entry's identity words and its tails, counted from the prompt's end."""
+    length, words = options.get(KEY, (prompt.shape[1], ()))
+    tails = [c for mark in plain(tails_in(prompt, options)) for c in mark.columns]
+    found = {column - length for column in words}
+    found |= {column - prompt.shape[1] for column in tails}
+    return tuple(sorted(found))
+
+
+class IdentityWatch:
+    """Tells an identity map of one sampling run's attention, the positive entries' alone."""
+
+    def __init__(self, guider, identity: IdentityMap) -> None:
+        self._guider, self._identity = guider, identity
+        self._observer = Observer(guider.model_patcher, (CROSS, SELF))
+        self._columns: dict[Any, tuple[int, ...]] = {}
+        self._fresh = False
+
+    def install(self, model_options: dict[str, Any]) -> None:
+        for kind, wrapper in (
+            (WrappersMP.PREDICT_NOISE, self._predict_noise),
+            (WrappersMP.CALC_COND_BATCH, self._calc_cond_batch),
+        ):
+            add_wrapper_with_key(kind, KEY, wrapper, model_options, is_model_options=True)
+        self._observer.install(model_options)
+
+    def _predict_noise(self, executor, *args, **kwargs):
+        """One prediction of the sampler; extra calls of the model within it are not its own."""
+        self._fresh = True
+        try:
+            return executor(*args, **kwargs)
+        finally:
+            self._fresh = False
+
+    def _calc_cond_batch(self, executor, model, conds, x_in, timestep, model_options):
+        if not self._fresh:
+            return executor(model, conds, x_in, timestep, model_options)
+        self._fresh = False
+        self._columns = {}
+        for entry in self._guider.conds.get("positive", ()):
+            whole = entry.get("area") is None  # of a part of the picture the map has no place
+            text = entry.get("cross_attn")
+            if whole and text is not None:
+                self._columns[entry["uuid"]] = identity_columns(text, entry)
+        with self._observer.listening(self._whose):
+            return executor(model, conds, x_in, timestep, model_options)
+
+    def _whose(self, owners: Sequence[Owner]) -> Callable[[AttentionCall], None] | None:
+        wanted = [self._columns.get(uuid, ()) for uuid, _ in owners]
+        if not any(wanted):
+            return None
+
+        def hear(call: AttentionCall) -> None:
+            each = call.q.shape[0] // len(wanted)
+            for row, columns in enumerate(wanted):
+                if columns:
+                    self._identity.hear(call.of_rows(slice(row * each, (row + 1) * each)), columns)
+
+        return hear
+
+
+def watching(model: ModelPatcher, identity: IdentityMap) -> ModelPatcher:
+    """The same model, whose next runs tell the identity map of their attention."""
+
+    def outer_sample(executor, *args, **kwargs):
+        guider = executor.class_obj
+        IdentityWatch(guider, identity).install(guider.model_options)
+        return executor(*args, **kwargs)
+
+    patcher = model.clone()
+    patcher.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, outer_sample)
+    return patcher
+
+
+def check_identity(model: ModelPatcher, conditioning: list, whose: str) -> None:
+    """One sentence on a conditioning that has nothing by which its subject is found."""
+    if not any(identity_columns(prompt, options) for prompt, options in conditioning):
+        raise ValueError(
+            f"The {whose} conditioning has neither an identity word nor a HiPer tail, so it isn't "
+            "known where its subject is: put Identity Word or Compose behind its prompt, or paint "
+            "a mask."
+        )
+    if Observer(model).deaf:
+        raise ValueError(why_unseen(model))

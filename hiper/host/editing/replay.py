@@ -1,0 +1,242 @@
+"""LIPE's NIMA (eqs. 3 and 4) around ComfyUI's own samplers: a run begins where an inversion ended,
+and outside the subject's masks it is led back along the inverted latents."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+
+import torch
+from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import WrappersMP, add_wrapper_with_key
+from comfy.samplers import Sampler
+from torch import Tensor
+
+from ...attention.identity import IdentityMap, IdentitySettings, mask_of
+from ...editing.inversion import NEAR, Inversion, fitted
+from ..families import class_names
+from .identity import IdentityWatch
+
+KEY = "hiper_replay"
+EXACT = ("sample_euler_ancestral", "sample_euler_ancestral_RF")  # whose noise z is
+
+
+@dataclass(frozen=True)
+class Blending:
+    """What is blended: the masks that say where the picture may change."""
+
+    settings: IdentitySettings = field(default_factory=IdentitySettings)
+    from_source: bool = True  # M^s, where the subject was
+    from_target: bool = True  # M^e, where it is being drawn
+    grow_source: int = 1  # cells of the latent, so that no outline of the old animal stays
+    grow_target: int = 1  # so that nothing of the new one is cut off
+    painted: Tensor | None = None  # `(B, H, W)` on the latent's cells, beside the others
+
+
+@dataclass(frozen=True)
+class Masks:
+    """The masks of one step `(B, H, W)`; those that were not asked for are empty."""
+
+    source: Tensor
+    target: Tensor
+    painted: Tensor
+
+    @property
+    def union(self) -> Tensor:
+        """M_t of eq. 3."""
+        return torch.maximum(torch.maximum(self.source, self.target), self.painted)
+
+
+@dataclass
+class Edit:
+    """What is known of the run once it has been: the masks, step by step."""
+
+    steps: list[Masks] = field(default_factory=list)
+    result: Tensor | None = None
+
+
+def replaying(
+    model: ModelPatcher,
+    inversion: Inversion,
+    blending: Blending | None = None,
+    edit: Edit | None = None,
+) -> ModelPatcher:
+    """The same model, whose runs begin with the inversion's x_t, and with `blending` keep to it
+    outside the masks."""
+
+    def outer_sample(executor, noise, latent_image, sampler, sigmas, *args, **kwargs):
+        guider = executor.class_obj
+        run = _Run(guider, inversion, blending, edit or Edit(), sigmas, latent_image)
+        run.install(guider.model_options)
+        result = executor(noise, latent_image, run.sampler(sampler), sigmas, *args, **kwargs)
+        return run.finished(result)
+
+    patcher = model.clone()
+    patcher.remove_wrappers_with_key(WrappersMP.OUTER_SAMPLE, KEY)
+    patcher.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, outer_sample)
+    return patcher
+
+
+class _Run:
+    """One sampling run over the whole of an inversion's schedule or a part of it."""
+
+    def __init__(
+        self,
+        guider,
+        inversion: Inversion,
+        blending: Blending | None,
+        edit: Edit,
+        sigmas: Tensor,
+        started: Tensor,
+    ) -> None:
+        self._inversion, self._blending, self._edit = inversion, blending, edit
+        self._sigmas = sigmas.detach().float().cpu()
+        _check(guider.model_patcher, inversion, started)
+        self._first = inversion.first_step(sigmas)
+        self._last = self._first + len(sigmas) - 1
+        self._identity = IdentityMap(blending.settings.power if blending else 0.0)
+        self._guider = guider
+        self._within: Tensor | None = None  # the noise mask `(B, 1, …)`
+        self._step = -1
+        self._chance = torch.Generator()
+        edit.steps, edit.result = [], None
+        self._like = started
+        size = tuple(started.shape[-2:])
+        none = torch.zeros(len(started), *size)
+        source = none
+        if blending is not None and blending.from_source and inversion.seen is not None:
+            threshold = blending.settings.threshold
+            source = mask_of(inversion.seen, size, threshold, blending.grow_source)
+        painted = none
+        if blending is not None and blending.painted is not None:
+            painted = blending.painted.float()
+        self._source, self._none = _each(source, none), none
+        self._painted = _each(painted, none)
+
+    def install(self, options: dict) -> None:
+        add_wrapper_with_key(
+            WrappersMP.SAMPLER_SAMPLE, KEY, self._sampler_sample, options, is_model_options=True
+        )
+        if self._blending is None:
+            return
+        add_wrapper_with_key(
+            WrappersMP.PREDICT_NOISE, KEY, self._predict_noise, options, is_model_options=True
+        )
+        if self._blending.from_target:
+            IdentityWatch(self._guider, self._identity).install(options)
+
+    def sampler(self, sampler: Sampler) -> Sampler:
+        """The same sampler, with the noises that lead along the inversion, where it takes any."""
+        function = getattr(sampler, "sampler_function", None)
+        if self._inversion.noises is None or getattr(function, "__name__", "") not in EXACT:
+            return sampler
+        options = sampler.extra_options
+        if any(options.get(name, 1.0) != 1.0 for name in ("eta", "s_noise")):
+            return sampler  # another share of noise than it was inverted with: its own will do
+        replayed = copy.copy(sampler)
+        replayed.extra_options = {**options, "noise_sampler": self._noise}
+        return replayed
+
+    def _noise(self, sigma: Tensor, following: Tensor) -> Tensor:
+        """z of the step from σ; where the subject was and no longer is, another: in z is its outline
+        as well."""
+        step = int((self._inversion.sigmas - float(sigma)).abs().argmin())
+        noise = fitted(self._inversion.noises[step], self._like)
+        if self._blending is None:
+            return noise
+        masks = self._masks()
+        left = self._shaped((masks.source - masks.target).clamp(min=0), noise)
+        other = torch.randn(noise.shape, generator=self._chance).to(noise)
+        return torch.where(left > 0, other, noise)
+
+    def _sampler_sample(
+        self, executor, guider, sigmas, extra_args, callback, noise, latent_image, mask, *args
+    ):
+        """Begin with x_t, whatever noise and latents there were."""
+        sampling, sampler = guider.inner_model.model_sampling, executor.class_obj
+        most = sampler.max_denoise(guider, sigmas)
+        self._within, self._like = mask, latent_image
+        self._chance = torch.Generator().manual_seed(extra_args.get("seed") or 0)
+        still = sampling.noise_scaling(sigmas[0], torch.zeros_like(noise), latent_image, most)
+        scale = sampling.noise_scaling(sigmas[0], torch.ones_like(noise), latent_image, most) - still
+        wanted = fitted(self._inversion.latents[self._first], latent_image)
+        noise = (wanted - still) / scale
+        mask = None if self._blending is not None else mask
+        result = executor(guider, sigmas, extra_args, callback, noise, latent_image, mask, *args)
+        remainder = self._inversion.remainder
+        if remainder is not None and self._exact(sampler) and float(sigmas[-1]) == 0:
+            result = result + fitted(remainder, result)
+        return result
+
+    @staticmethod
+    def _exact(sampler: Sampler) -> bool:
+        return "noise_sampler" in getattr(sampler, "extra_options", {})
+
+    def _predict_noise(self, executor, x, timestep, *args, **kwargs):
+        """x̂_t ← M_t·x̂_t + (1 − M_t)·x_t (eq. 4), in the sampler's own latents."""
+        sigma = float(timestep.flatten()[0])
+        here = [i for i, own in enumerate(self._sigmas) if abs(float(own) - sigma) <= NEAR * sigma]
+        if here and here[0] > self._step:
+            self._step = here[0]
+        masks = self._masks()
+        if self._step > 0 or not here:
+            kept = self._inversion.at(sigma, self._first, x)
+            x.copy_(torch.lerp(kept, x, self._over(masks.union, x)))
+        try:
+            return executor(x, timestep, *args, **kwargs)
+        finally:
+            if here and len(self._edit.steps) == self._step:
+                self._edit.steps.append(self._masks())
+
+    def _masks(self) -> Masks:
+        target = self._none
+        if self._blending.from_target and not self._identity.empty:
+            threshold, size = self._blending.settings.threshold, tuple(self._none.shape[-2:])
+            grow = self._blending.grow_target
+            target = _each(mask_of(self._identity.map(), size, threshold, grow).cpu(), self._none)
+        return Masks(self._source, target, self._painted)
+
+    def _over(self, mask: Tensor, x: Tensor) -> Tensor:
+        """A mask `(B, H, W)` over latents `(B, C, …, H, W)`, within the noise mask."""
+        over = self._shaped(mask, x)
+        return over if self._within is None else over * self._within.to(x)
+
+    @staticmethod
+    def _shaped(mask: Tensor, x: Tensor) -> Tensor:
+        return mask.to(x).reshape(len(mask), *(1,) * (x.ndim - 3), *mask.shape[-2:])
+
+    def finished(self, result: Tensor) -> Tensor:
+        """The last blend, with the picture itself: outside the masks not a bit has changed."""
+        if self._blending is not None:
+            masks = self._masks()
+            kept = self._inversion.source
+            if self._last < self._inversion.steps:
+                kept = self._guider.model_patcher.model.process_latent_out(
+                    self._inversion.latents[self._last]
+                )
+            over = self._over(masks.union, result)
+            kept = fitted(kept, result)
+            result = torch.where(over == 0, kept, torch.lerp(kept, result, over))
+        self._edit.result = result
+        return result
+
+
+def _each(mask: Tensor, like: Tensor) -> Tensor:
+    """One mask for all of a batch, or one for each."""
+    return mask.expand_as(like) if len(mask) == 1 else mask
+
+
+def _check(model: ModelPatcher, inversion: Inversion, started: Tensor) -> None:
+    """One sentence on a run that the inversion does not belong to."""
+    name = class_names(model)[0]
+    if name != inversion.model:
+        raise ValueError(
+            f"The picture was inverted on {inversion.model}, but the sampler's model is {name}: "
+            "invert it with the model that samples."
+        )
+    wanted, found = inversion.source.shape, started.shape
+    if found[1:] != wanted[1:] or wanted[0] not in (1, found[0]):
+        raise ValueError(
+            f"The picture was inverted as latents {tuple(wanted)}, but the sampler's are "
+            f"{tuple(found)}: give it the same LATENT that was inverted."
+        )
