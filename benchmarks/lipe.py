@@ -6,7 +6,6 @@ each figure stands beside HiPer from fresh noise, inversion without blending and
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import time
@@ -19,9 +18,8 @@ from torch import Tensor
 sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # before an installed copy
 
 from benchmarks.full_size import find_comfyui
-from benchmarks.ghosts import as_picture, background, empty, ghost, mask_at
+from benchmarks.ghosts import as_picture, background, ghost, mask_at
 from benchmarks.method import Bench, Case, unseen
-from hiper.demo.captions import PLACES
 from hiper.demo.drawing import draw
 from hiper.demo.measures import closed, drawn, redrawn
 from hiper.demo.model import GUIDANCE
@@ -79,8 +77,8 @@ class Editing:
         """One conditioning for all rows, with the animal's word and its tail marked."""
         from hiper.host.editing.identity import marked
 
-        text = self.bench.encoded(texts)
-        columns = {1 + words_of(t).index(c.scene.animal) for t, c in zip(texts, self.cases)}
+        text, each = self.bench.encoded(texts), zip(texts, self.cases, strict=True)
+        columns = {1 + words_of(t).index(c.scene.animal) for t, c in each}
         assert len(columns) == 1, "the animal's word stands at one place in all prompts"
         if tails is not None:
             text = torch.cat([split(text, TOKENS)[0], STRENGTH * tails], 1)
@@ -95,7 +93,7 @@ class Editing:
         import comfy.sample
         import comfy.samplers
 
-        from hiper.attention.identity import IdentitySettings
+        from hiper.attention.identity import IdentitySettings, mask_of
         from hiper.host.editing.inverting import Prompting, invert, sampled, sigmas_of
         from hiper.host.editing.replay import Blending, Edit, replaying
 
@@ -119,14 +117,19 @@ class Editing:
         power = way.power if way.blended else None
         inversion = invert(self.model, of, self.clean, sigmas, way.method, power=power)
         settings = IdentitySettings(way.power, way.threshold)
-        blending = Blending(settings, way.source_mask, way.target_mask, way.grow_source, way.grow_target)
+        blending = Blending(
+            settings, way.source_mask, way.target_mask, way.grow_source, way.grow_target
+        )
         edit = Edit()
         model = replaying(self.model, inversion, blending if way.blended else None, edit)
         found = sampled(model, to, inversion, sampler, seed=2)
         seconds = time.perf_counter() - began
         masks = {}
         if edit.steps:
-            masks = {"source": edit.steps[-1].source, "target": edit.steps[-1].target}
+            masks = {
+                "source": source_mask(inversion, way.threshold),
+                "target": edit.steps[-1].target,
+            }
         return found, masks, seconds
 
     def _drawn_masks(self) -> Tensor:

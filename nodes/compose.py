@@ -104,28 +104,45 @@ class ComposeHiperConditioning(io.ComfyNode):
         if family is not None:
             layer = last_layer(cls.hidden.prompt, running_node(), family.last_layer, clip)
             warn_of_another(details, layer)
-        if embedding.roles > 1:
-            for prompt, options in conditioning:
-                for own in families_of_text(prompt, options)[:1] if family is None else (family,):
-                    check_two_roles_of(own)
         words = spoken(cls.hidden.prompt, running_node(), "conditioning", len(conditioning), text)
-        if details.placement == REPLACE:
-            for (prompt, options), said in zip(conditioning, words, strict=True):
-                length = prompt.shape[1]
-                taken = behind(tails_in(prompt, options, silent=True), length)
-                encoder = last_encoder(family, length)
-                check_room(said, embedding.tokens, length, clip, encoder, taken)
-        else:
-            say_padded(conditioning)
-        places = where_kept(conditioning, words, embedding, keep_to, region, clip)
+        return io.NodeOutput(
+            composed(conditioning, embedding, strength, words, clip, keep_to, region)
+        )
 
-        def bring(number: int, entry: list, mark: TailMark, vectors: Tensor) -> None:
-            placed, options = entry
-            bring_values(options, mark, vectors)
-            if places is not None:
-                keep(options, mark, vectors[0], placed.shape[1], places[number], region)
 
-        return io.NodeOutput(compose(conditioning, embedding, strength, bring))
+def composed(
+    conditioning: list,
+    embedding: HiperEmbedding,
+    strength: float,
+    words: list[Spoken],
+    clip: Any,
+    keep_to: str = "",
+    region: Tensor | None = None,
+) -> list:
+    """The tail behind each entry, where there is room for it, kept to a place where that is
+    asked for."""
+    details, family = embedding.details, family_named(embedding.details.family)
+    if embedding.roles > 1:
+        for prompt, options in conditioning:
+            for own in families_of_text(prompt, options)[:1] if family is None else (family,):
+                check_two_roles_of(own)
+    if details.placement == REPLACE:
+        for (prompt, options), said in zip(conditioning, words, strict=True):
+            length = prompt.shape[1]
+            taken = behind(tails_in(prompt, options, silent=True), length)
+            encoder = last_encoder(family, length)
+            check_room(said, embedding.tokens, length, clip, encoder, taken)
+    else:
+        say_padded(conditioning)
+    places = where_kept(conditioning, words, embedding, keep_to, region, clip)
+
+    def bring(number: int, entry: list, mark: TailMark, vectors: Tensor) -> None:
+        placed, options = entry
+        bring_values(options, mark, vectors)
+        if places is not None:
+            keep(options, mark, vectors[0], placed.shape[1], places[number], region)
+
+    return compose(conditioning, embedding, strength, bring)
 
 
 def where_kept(

@@ -10,6 +10,11 @@ from .augment import AugmentPicture
 from .compose import ComposeHiperConditioning
 from .demo import LoadHiperDemoModel
 from .demo_picture import DrawHiperDemoAnimal
+from .editing.blend import BlendWithSource
+from .editing.edit import EditPicture
+from .editing.identity_word import IdentityWord
+from .editing.invert import InvertPicture
+from .editing.masks import EditMasks
 from .files import LoadHiperEmbedding, SaveHiperEmbedding
 from .grid import GridPairs, GridValues, PictureGrid
 from .learn import LearnHiperEmbedding
@@ -30,6 +35,11 @@ class HiperExtension(ComfyExtension):
             ComposeHiperConditioning,
             SaveHiperEmbedding,
             LoadHiperEmbedding,
+            EditPicture,
+            InvertPicture,
+            IdentityWord,
+            BlendWithSource,
+            EditMasks,
             GridValues,
             GridPairs,
             PictureGrid,

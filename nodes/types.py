@@ -3,8 +3,10 @@
 from comfy_api.v0_0_2 import io
 
 from ..hiper.attention.maps import AttentionMaps
+from ..hiper.editing.inversion import Inversion
 from ..hiper.embedding import HiperEmbedding
 from ..hiper.host.attention.recording import Recording
+from ..hiper.host.editing.replay import Edit
 from ..hiper.learning.sefi import SefiSettings
 
 
@@ -34,6 +36,20 @@ class SefiSettingsSocket(io.ComfyTypeIO):
     """What is to be learned apart, and what a tail's attention is held to."""
 
     Type = SefiSettings
+
+
+@io.comfytype(io_type="HIPER_INVERSION")
+class InversionSocket(io.ComfyTypeIO):
+    """A picture's way back into noise."""
+
+    Type = Inversion
+
+
+@io.comfytype(io_type="HIPER_EDIT")
+class EditSocket(io.ComfyTypeIO):
+    """An edit's masks to come: filled when the sampler has run."""
+
+    Type = Edit
 
 
 CATEGORY = "HiPer"

@@ -48,7 +48,9 @@ class IdentityMap:
         """One attention call of the subject's rows; columns count from the prompt's end."""
         if call.kind == CROSS:
             looked = shares_of(call, columns).mean(-1)
-            looked = looked / looked.mean(-1, keepdim=True).clamp(min=torch.finfo(looked.dtype).tiny)
+            looked = looked / looked.mean(-1, keepdim=True).clamp(
+                min=torch.finfo(looked.dtype).tiny
+            )
             self._add(self._cross, call.size, looked.unflatten(-1, call.size))
             return
         if not self._power:

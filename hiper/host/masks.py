@@ -33,8 +33,7 @@ def on_latents(mask: Tensor, samples: Tensor) -> Tensor:
     if not bool((sums > 0).all()):
         empty = int(torch.argmin(sums)) + 1
         raise ValueError(
-            f"The mask of picture {empty} is empty, so there is nothing to learn from: paint the "
-            "subject, or disconnect the mask."
+            f"The mask of picture {empty} is empty: paint the subject, or disconnect the mask."
         )
     return cells
 

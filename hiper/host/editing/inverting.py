@@ -46,6 +46,7 @@ def invert(
     seed: int = 0,
     refinements: int = 0,
     power: float | None = 0.5,
+    callback: Callable | None = None,
 ) -> Inversion:
     """x_T … x_0 of the source latents `(B, C, …)` under their own prompt. With `power` (λ of eq.
     2), also where the marked identity is seen in it."""
@@ -59,7 +60,7 @@ def invert(
     along = _Ddpm(seed) if method == DDPM else _Deterministic(refinements)
     identity = None if power is None else IdentityMap(power)
     watched = model if identity is None else watching(model, identity)
-    _run(watched, prompting, source, sigmas, along)
+    _run(watched, prompting, source, sigmas, along, callback)
     seen = None if identity is None or identity.empty else identity.map().float().cpu()
     found = along.found
     return Inversion(
@@ -108,7 +109,12 @@ def sampled(
 
 
 def _run(
-    model: ModelPatcher, prompting: Prompting, source: Tensor, sigmas: Tensor, along: Callable
+    model: ModelPatcher,
+    prompting: Prompting,
+    source: Tensor,
+    sigmas: Tensor,
+    along: Callable,
+    callback: Callable | None,
 ) -> None:
     """Send a way of going back through ComfyUI's own run, as if it were a sampler."""
     comfy.sample.sample_custom(
@@ -120,8 +126,8 @@ def _run(
         prompting.positive,
         prompting.negative,
         source,
-        callback=along.callback,
-        disable_pbar=True,
+        callback=callback,
+        disable_pbar=callback is None,
         seed=0,
     )
 
@@ -143,26 +149,19 @@ class _OneStep:
     def __call__(self, x: Tensor, sigma: Tensor, **kwargs) -> Tensor:
         return self._denoised
 
-    def step(self, x: Tensor, sigmas: Tensor, noise: float) -> Tensor:
+    def step(self, x: Tensor, sigmas: Tensor, noise: Tensor) -> Tensor:
         return comfy.k_diffusion.sampling.sample_euler_ancestral(
-            self, x, sigmas, {}, None, True, noise_sampler=lambda *_: torch.full_like(x, noise)
+            self, x, sigmas, {}, None, True, noise_sampler=lambda *_: noise
         )
 
 
-class _Along:
-    """A sampler function that goes through a picture's inversion."""
-
-    def __init__(self) -> None:
-        self.found: _Found
-        self.callback: Callable | None = None
-
-
-class _Ddpm(_Along):
+class _Ddpm:
     """Edit-friendly DDPM inversion: each x_t noised on its own, and z what leads from one to the
     next; from noise to picture, since nothing here needs the other order."""
 
+    found: _Found
+
     def __init__(self, seed: int) -> None:
-        super().__init__()
         self._seed = seed
 
     def __call__(
@@ -181,13 +180,13 @@ class _Ddpm(_Along):
             denoised = model(x, sigmas[i] * every, **extra_args)
             _tell(callback, i, sigmas[i], x, denoised)
             known, pair = _OneStep(model, denoised), sigmas[i : i + 2]
-            still = known.step(x, pair, 0.0)
+            still = known.step(x, pair, torch.zeros_like(x))
             if float(pair[1]) == 0:
                 remainder = clean - still
                 break
-            scale = known.step(x, pair, 1.0) - still
-            noises.append((latents[i + 1] - still) / scale)
-            x = still + noises[-1] * scale  # as the replay will have it, with its rounding
+            scale = known.step(x, pair, torch.ones_like(x)) - still
+            noises.append(((latents[i + 1] - still) / scale).float())
+            x = known.step(x, pair, noises[-1])  # as the replay will have it, with its rounding
         self.found = _Found(
             torch.stack(latents).float().cpu(),
             torch.stack(noises).float().cpu() if noises else None,
@@ -196,12 +195,13 @@ class _Ddpm(_Along):
         return clean
 
 
-class _Deterministic(_Along):
+class _Deterministic:
     """The way of `euler` back: each x_t is what a step from it would have led on from. The model's
     answer at x_t is taken from the step before, and made better by asking again."""
 
+    found: _Found
+
     def __init__(self, refinements: int) -> None:
-        super().__init__()
         self._refinements = refinements
 
     def __call__(
@@ -231,5 +231,3 @@ def _tell(callback: Callable | None, step: int, sigma: Tensor, x: Tensor, denois
 def reconstruction_error(inversion: Inversion, replay: Tensor) -> float:
     """The mean absolute difference of latents, in the LATENT's own units."""
     return float((replay.cpu().float() - inversion.source.float()).abs().mean())
-
-

@@ -15,9 +15,18 @@ from torch import Tensor
 from ...attention.identity import IdentityMap, IdentitySettings, mask_of
 from ...editing.inversion import NEAR, Inversion, fitted
 from ..families import class_names
-from .identity import IdentityWatch
+from .identity import IdentityWatch, check_identity
 
 KEY = "hiper_replay"
+MOST_RUNS = 16
+NOTHING_RAN = (
+    "No sampler has run with the MODEL that Blend With Source gives out, or its picture came from "
+    "ComfyUI's cache: wire that MODEL to the sampler and change its seed, so that it runs again."
+)
+ANOTHER_RUN = (
+    "The latent is not what a sampler behind Blend With Source ended with: connect the LATENT that "
+    "it gives out, before any other node changes it."
+)
 EXACT = ("sample_euler_ancestral", "sample_euler_ancestral_RF")  # whose noise z is
 
 
@@ -47,12 +56,29 @@ class Masks:
         return torch.maximum(torch.maximum(self.source, self.target), self.painted)
 
 
-@dataclass
 class Edit:
-    """What is known of the run once it has been: the masks, step by step."""
+    """The masks of the runs of one model, step by step; of the latest few, so that samplers that
+    share the model find their own."""
 
-    steps: list[Masks] = field(default_factory=list)
-    result: Tensor | None = None
+    def __init__(self) -> None:
+        self._runs: list[tuple[Tensor, list[Masks]]] = []
+
+    @property
+    def steps(self) -> list[Masks]:
+        """The latest run's."""
+        return self._runs[-1][1] if self._runs else []
+
+    def keep(self, result: Tensor, steps: list[Masks]) -> None:
+        self._runs = [*self._runs[1 - MOST_RUNS :], (result, steps)]
+
+    def of(self, samples: Tensor) -> list[Masks]:
+        """The steps of the run that ended with these latents, or one sentence."""
+        if not self._runs:
+            raise ValueError(NOTHING_RAN)
+        for result, steps in reversed(self._runs):
+            if result.shape == samples.shape and torch.equal(result.to(samples), samples):
+                return steps
+        raise ValueError(ANOTHER_RUN)
 
 
 def replaying(
@@ -99,7 +125,7 @@ class _Run:
         self._within: Tensor | None = None  # the noise mask `(B, 1, …)`
         self._step = -1
         self._chance = torch.Generator()
-        edit.steps, edit.result = [], None
+        self._steps: list[Masks] = []
         self._like = started
         size = tuple(started.shape[-2:])
         none = torch.zeros(len(started), *size)
@@ -114,15 +140,15 @@ class _Run:
         self._painted = _each(painted, none)
 
     def install(self, options: dict) -> None:
-        add_wrapper_with_key(
-            WrappersMP.SAMPLER_SAMPLE, KEY, self._sampler_sample, options, is_model_options=True
-        )
-        if self._blending is None:
-            return
-        add_wrapper_with_key(
-            WrappersMP.PREDICT_NOISE, KEY, self._predict_noise, options, is_model_options=True
-        )
-        if self._blending.from_target:
+        for kind, wrapper in (
+            (WrappersMP.SAMPLER_SAMPLE, self._sampler_sample),
+            (WrappersMP.PREDICT_NOISE, self._predict_noise),
+        ):
+            add_wrapper_with_key(kind, KEY, wrapper, options, is_model_options=True)
+        if self._blending is not None and self._blending.from_target:
+            entries = self._guider.conds.get("positive", ())
+            prompts = [[e["cross_attn"], e] for e in entries if e.get("cross_attn") is not None]
+            check_identity(self._guider.model_patcher, prompts, "target")
             IdentityWatch(self._guider, self._identity).install(options)
 
     def sampler(self, sampler: Sampler) -> Sampler:
@@ -158,7 +184,9 @@ class _Run:
         self._within, self._like = mask, latent_image
         self._chance = torch.Generator().manual_seed(extra_args.get("seed") or 0)
         still = sampling.noise_scaling(sigmas[0], torch.zeros_like(noise), latent_image, most)
-        scale = sampling.noise_scaling(sigmas[0], torch.ones_like(noise), latent_image, most) - still
+        scale = (
+            sampling.noise_scaling(sigmas[0], torch.ones_like(noise), latent_image, most) - still
+        )
         wanted = fitted(self._inversion.latents[self._first], latent_image)
         noise = (wanted - still) / scale
         mask = None if self._blending is not None else mask
@@ -173,20 +201,22 @@ class _Run:
         return "noise_sampler" in getattr(sampler, "extra_options", {})
 
     def _predict_noise(self, executor, x, timestep, *args, **kwargs):
-        """x̂_t ← M_t·x̂_t + (1 − M_t)·x_t (eq. 4), in the sampler's own latents."""
+        """x̂_t ← M_t·x̂_t + (1 − M_t)·x_t (eq. 4), in the sampler's own latents; the first are x_t to
+        the bit."""
         sigma = float(timestep.flatten()[0])
         here = [i for i, own in enumerate(self._sigmas) if abs(float(own) - sigma) <= NEAR * sigma]
         if here and here[0] > self._step:
             self._step = here[0]
-        masks = self._masks()
-        if self._step > 0 or not here:
+        if self._step == 0 and here:
+            x.copy_(fitted(self._inversion.latents[self._first], x))
+        elif self._blending is not None:
             kept = self._inversion.at(sigma, self._first, x)
-            x.copy_(torch.lerp(kept, x, self._over(masks.union, x)))
+            x.copy_(torch.lerp(kept, x, self._over(self._masks().union, x)))
         try:
             return executor(x, timestep, *args, **kwargs)
         finally:
-            if here and len(self._edit.steps) == self._step:
-                self._edit.steps.append(self._masks())
+            if self._blending is not None and here and len(self._steps) == self._step:
+                self._steps.append(self._masks())
 
     def _masks(self) -> Masks:
         target = self._none
@@ -217,7 +247,7 @@ class _Run:
             over = self._over(masks.union, result)
             kept = fitted(kept, result)
             result = torch.where(over == 0, kept, torch.lerp(kept, result, over))
-        self._edit.result = result
+            self._edit.keep(result, self._steps or [masks])
         return result
 
 

@@ -1,0 +1,1 @@
+"""LIPE as nodes: edit a given picture, and keep its subject and its background."""

@@ -1,0 +1,205 @@
+"""NIMA around ComfyUI's own samplers: what is kept, what may change, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from support import tiny_unets
+from support.tiny_unets import text, tiny_unet
+
+pytestmark = pytest.mark.usefixtures("host")
+STEPS = 6
+HALF = torch.zeros(1, 8, 12)
+HALF[..., :5] = 1
+
+
+def picture(batch: int = 1) -> torch.Tensor:
+    return tiny_unets.picture(batch=batch)["samples"]
+
+
+def columns(conditioning: list) -> list:
+    from hiper.host.editing.identity import marked
+
+    return marked(conditioning, [(3,)] * len(conditioning))
+
+
+def inverted(model, source=None):
+    from hiper.host.editing.inverting import Prompting, invert, sigmas_of
+
+    source = picture() if source is None else source
+    prompting = Prompting(columns(text()), text(seed=2))
+    return invert(model, prompting, source, sigmas_of(model, "normal", STEPS), seed=3)
+
+
+def edited(model, inversion, sampler="euler_ancestral", noise_mask=None, positive=None, **how):
+    import comfy.samplers
+
+    from hiper.host.editing.inverting import Prompting, sampled
+    from hiper.host.editing.replay import Blending, Edit, replaying
+
+    edit = Edit()
+    own = replaying(model, inversion, Blending(**how), edit)
+    prompting = Prompting(positive or columns(text(seed=7)), text(seed=2), 5.0)
+    sampler = comfy.samplers.sampler_object(sampler)
+    return sampled(own, prompting, inversion, sampler, 1, noise_mask=noise_mask), edit
+
+
+@pytest.mark.parametrize(
+    "sampler", ["euler", "ddim", "dpmpp_2m", "euler_ancestral", "heun", "dpm_2", "lcm", "uni_pc"]
+)
+def test_outside_of_the_mask_not_a_bit_changes(sampler: str) -> None:
+    model = tiny_unet()
+    found, edit = edited(
+        model, inverted(model), sampler, from_source=False, from_target=False, painted=HALF
+    )
+    inside = HALF.bool().expand_as(found[:, 0])
+    for channel in range(found.shape[1]):
+        same = found[:, channel] == picture()[:, channel]
+        assert bool(same[~inside].all())
+        assert not bool(same[inside].any())
+    assert len(edit.steps) >= STEPS
+
+
+def test_the_model_sees_the_inverted_latents_outside_of_the_mask() -> None:
+    from comfy.patcher_extension import WrappersMP
+
+    model, seen = tiny_unet().clone(), []
+    found = inverted(model)
+
+    def hear(executor, x, t, *args, **kwargs):
+        seen.append(x.clone())
+        return executor(x, t, *args, **kwargs)
+
+    model.add_wrapper_with_key(WrappersMP.APPLY_MODEL, "seen", hear)
+    edited(model, found, from_source=False, from_target=False, painted=HALF)
+    outside = ~HALF[0].bool()
+    for step, x in enumerate(seen):
+        kept = found.latents[step][..., outside]
+        assert torch.allclose(x[:1][..., outside], kept, atol=1e-5), step
+
+
+def test_with_everything_free_it_is_a_replay_under_another_prompt() -> None:
+    import comfy.samplers
+
+    from hiper.host.editing.inverting import Prompting, sampled
+    from hiper.host.editing.replay import replaying
+
+    model = tiny_unet()
+    found = inverted(model)
+    free = dict(from_source=False, from_target=False, painted=torch.ones_like(HALF))
+    one = edited(model, found, **free)[0]
+    prompting = Prompting(text(seed=7), text(seed=2), 5.0)
+    sampler = comfy.samplers.sampler_object("euler_ancestral")
+    other = sampled(replaying(model, found), prompting, found, sampler, 1)
+    assert torch.allclose(one, other, atol=1e-5)
+
+
+def test_the_noise_mask_is_where_it_may_change_at_most() -> None:
+    model = tiny_unet()
+    found, _ = edited(
+        model,
+        inverted(model),
+        noise_mask=HALF[:, None],
+        from_source=False,
+        from_target=False,
+        painted=torch.ones_like(HALF),
+    )
+    outside = ~HALF[0].bool()
+    assert torch.equal(found[..., outside], picture()[..., outside])
+
+
+def test_masks_follow_the_steps() -> None:
+    model = tiny_unet()
+    _, edit = edited(model, inverted(model))
+    assert len(edit.steps) == STEPS
+    last = edit.steps[-1]
+    assert bool(last.source.any()) and bool(last.target.any())
+    assert torch.equal(last.union, torch.maximum(last.source, last.target))
+
+
+def test_a_batch_keeps_each_of_its_pictures() -> None:
+    model, two = tiny_unet(), picture(batch=2)
+    batch, edit = edited(
+        model, inverted(model, two), from_source=False, from_target=True, painted=HALF
+    )
+    free = edit.steps[-1].union[:, None].expand_as(two) > 0
+    assert torch.equal(batch[~free], two[~free])
+    assert edit.steps[-1].target.shape == (2, 8, 12)
+
+
+def test_one_inversion_serves_a_batch() -> None:
+    import comfy.sample
+    import comfy.samplers
+
+    from hiper.host.editing.replay import Blending, replaying
+
+    model = tiny_unet()
+    found = inverted(model)
+    many = picture().expand(3, -1, -1, -1).contiguous()
+    result = comfy.sample.sample_custom(
+        replaying(model, found, Blending(from_source=False, from_target=False, painted=HALF)),
+        comfy.sample.prepare_noise(many, 0),
+        3.0,
+        comfy.samplers.sampler_object("dpmpp_2m_sde"),
+        found.sigmas,
+        text(seed=7),
+        text(seed=2),
+        many,
+        disable_pbar=True,
+        seed=0,
+    )
+    outside = ~HALF[0].bool()
+    assert torch.equal(result[..., outside], many[..., outside])
+    assert not torch.equal(result[0], result[1])
+
+
+def test_joined_prompts_keep_their_mark() -> None:
+    from hiper.host.editing.identity import identity_columns
+
+    positive = columns(text(seed=7))
+    combined = positive + text(seed=9)
+    ranged = [[v, o | {"start_percent": 0.0, "end_percent": 0.5}] for v, o in positive]
+    assert identity_columns(*combined[0]) == identity_columns(*ranged[0])
+    longer = [[torch.cat([v, text(seed=9)[0][0]], 1), o] for v, o in positive]
+    model = tiny_unet()
+    for each in (combined, ranged, longer):
+        result, _ = edited(model, inverted(model), positive=each)
+        assert torch.isfinite(result).all()
+
+
+def test_a_cancelled_run_leaves_the_model_as_it_was() -> None:
+    import comfy.samplers
+
+    from hiper.host.editing.inverting import Prompting, sampled
+    from hiper.host.editing.replay import Blending, replaying
+
+    model = tiny_unet()
+    found = inverted(model)
+    options = str(model.model_options)
+    sampler = comfy.samplers.sampler_object("euler_ancestral")
+
+    def cancel(*_):
+        raise InterruptedError
+
+    own = replaying(model, found, Blending())
+    prompting = Prompting(columns(text(seed=7)), text(seed=2), 5.0)
+    with pytest.raises(InterruptedError):
+        sampled(own, prompting, found, sampler, 1, callback=cancel)
+    assert str(model.model_options) == options
+    again = sampled(own, prompting, found, sampler, 1)
+    assert torch.equal(again, sampled(own, prompting, found, sampler, 1))
+
+
+def test_another_model_is_refused() -> None:
+    from dataclasses import replace
+
+    model = tiny_unet()
+    other = replace(inverted(model), model="Flux")
+    with pytest.raises(ValueError, match="inverted on Flux, but the sampler's model is"):
+        edited(model, other)
+
+
+def test_a_prompt_without_the_identity_is_refused() -> None:
+    model = tiny_unet()
+    with pytest.raises(ValueError, match="neither an identity word nor a HiPer tail"):
+        edited(model, inverted(model), positive=text(seed=7))

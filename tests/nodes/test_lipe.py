@@ -1,0 +1,108 @@
+"""LIPE's nodes through the server: invert, replay with stock samplers, blend, edit."""
+
+from __future__ import annotations
+
+import pytest
+from support.comfyui_server import PromptError, Server
+from support.graphs import Graph, node, sampler
+
+SOURCE, TARGET = "a sitting dog on grass", "a sleeping dog on grass"
+STEPS = 4
+
+
+def demo(**change) -> Graph:
+    return {
+        "loader": node("HiPerLoadDemoModel"),
+        "drawn": node("HiPerDrawDemoAnimal", animal="dog", pose="sitting", ground="grass", seed=0),
+        "picture": node("VAEEncode", pixels=["drawn", 0], vae=["loader", 2]),
+        "source text": node("CLIPTextEncode", text=SOURCE, clip=["loader", 1]),
+        "target text": node("CLIPTextEncode", text=TARGET, clip=["loader", 1]),
+        "negative": node("CLIPTextEncode", text="", clip=["loader", 1]),
+        "source": word("source text"),
+        "target": word("target text"),
+        "invert": inverted(**change),
+    }
+
+
+def word(of: str, **change) -> dict:
+    given = {"conditioning": [of, 0], "word": "dog", "clip": ["loader", 1]} | change
+    return node("HiPerIdentityWord", **given)
+
+
+def inverted(**change) -> dict:
+    given = {"model": ["loader", 0], "conditioning": ["source", 0], "latent": ["picture", 0]}
+    given |= {"steps": STEPS, "scheduler": "normal", "method": "ddpm", "seed": 1}
+    return node("HiPerInvertPicture", **(given | change))
+
+
+def blended(**change) -> dict:
+    given = {"model": ["loader", 0], "inversion": ["invert", 0], "masks": "source and target"}
+    return node("HiPerBlendWithSource", **(given | {"threshold": 0.4} | change))
+
+
+def editing(sampling: dict | None = None, **change) -> Graph:
+    graph = demo() | {"blend": blended(**change)}
+    given = {"model": ["blend", 0], "latent_image": ["picture", 0], "steps": STEPS}
+    given |= {"sampler_name": "euler_ancestral", "scheduler": "normal"}
+    given |= sampling or {}
+    graph["sampler"] = sampler(given.pop("positive", "target"), **given)
+    graph["masks"] = node("HiPerEditMasks", edit=["blend", 1], latent=["sampler", 0])
+    graph["shown"] = node("PreviewImage", images=["masks", 3])
+    graph["digest"] = node("HiPerTestDigest", latent=["sampler", 0])
+    return graph
+
+
+def test_ddpm_says_how_exactly_it_is_drawn_again(server: Server) -> None:
+    graph = demo() | {"report": node("PreviewAny", source=["invert", 3])}
+    said = server.run(graph)["report"]["text"][0]
+    assert said.startswith("euler_ancestral draws it again with a mean error of ")
+    assert float(said.split("error of ")[1].split()[0]) < 1e-4
+
+
+@pytest.mark.parametrize("name", ["euler", "ddim", "dpmpp_2m", "euler_ancestral", "heun"])
+def test_any_sampler_edits(server: Server, name: str) -> None:
+    found = server.run(editing({"sampler_name": name}))
+    assert found["digest"]["finite"] == [True]
+    assert len(found["shown"]["images"]) == 1
+
+
+def test_edit_picture(server: Server) -> None:
+    graph = demo()
+    graph["edit"] = node(
+        "HiPerEditPicture",
+        model=["loader", 0],
+        source=["source text", 0],
+        target=["target text", 0],
+        negative=["negative", 0],
+        latent=["picture", 0],
+        word="dog",
+        steps=STEPS,
+        cfg=3.0,
+        sampler_name="euler_ancestral",
+        scheduler="normal",
+        seed=3,
+        strength=1.0,
+        clip=["loader", 1],
+    )
+    graph["report"] = node("PreviewAny", source=["edit", 2])
+    graph["digest"] = node("HiPerTestDigest", latent=["edit", 0])
+    said = server.run(graph)["report"]["text"][0]
+    assert "of the picture could change" in said
+
+
+@pytest.mark.parametrize(
+    ("sampling", "change", "sentence"),
+    [
+        ({"steps": 7}, {}, r"runs 7 steps .* inverted in 4 steps"),
+        ({"positive": "target text"}, {}, "target conditioning has neither"),
+        ({"latent_image": ["wide", 0]}, {}, r"inverted as latents \(1, 12, 16, 16\)"),
+        ({}, {"masks": "painted alone"}, "nothing is painted"),
+        ({}, {"mask": ["hole", 0]}, "mask of picture 1 is empty"),
+    ],
+)
+def test_what_cant_be_edited_is_said(server: Server, sampling, change, sentence: str) -> None:
+    graph = editing(sampling, **change)
+    graph["wide"] = node("EmptyLatentImage", width=256, height=128, batch_size=1)
+    graph["hole"] = node("SolidMask", value=0.0, width=128, height=128)
+    with pytest.raises(PromptError, match=sentence):
+        server.run(graph)
