@@ -127,8 +127,8 @@ class Editing:
         masks = {}
         if edit.steps:
             masks = {
-                "source": source_mask(inversion, way.threshold),
-                "target": edit.steps[-1].target,
+                "source": mask_of(inversion.seen, (CELLS, CELLS), way.threshold),
+                "target": mask_of(edit.seen, (CELLS, CELLS), way.threshold),
             }
         return found, masks, seconds
 

@@ -23,7 +23,7 @@ from ..hiper.prompts.placement import placement_of
 from .last_layer import last_layer
 from .latent import checked_latent
 from .sefi import terms_of
-from .source import check_source
+from .source import source_prompts
 from .types import CATEGORY, HiperEmbeddingSocket, SefiSettingsSocket
 from .words import check_room, spoken
 
@@ -46,7 +46,8 @@ class LearnHiperEmbedding(io.ComfyNode):
                 io.Conditioning.Input(
                     "conditioning",
                     tooltip="The encoded source prompt: one sentence that says what the picture "
-                    "shows, e.g. 'a standing dog'. What it doesn't say, the tail learns.",
+                    "shows, e.g. 'a standing dog'. What it doesn't say, the tail learns. For "
+                    "several pictures one for all, or one each, combined in their order.",
                 ),
                 io.Latent.Input(
                     "latent",
@@ -212,19 +213,20 @@ class LearnHiperEmbedding(io.ComfyNode):
                 f"There are {sefi.stages} stages, but only {steps} steps to learn them in: choose "
                 "more steps, or fewer stages."
             )
-        check_source(conditioning)
         check_learnable(model)
-        check_width(model, conditioning)
         samples = checked_latent(latent, model, learned=True)
+        conditioning = source_prompts(conditioning, len(samples))
+        check_width(model, conditioning)
         within = where_it_counts(latent, samples, mask)
         tokens = tokens if embedding is None else embedding.tokens
         graph = cls.hidden.prompt
-        (words,) = spoken(graph, running_node(), "conditioning", 1, text)
-        prompt, options = conditioning[0]
-        family, length = family_of(model), prompt.shape[1]
-        placement = placement_of(family, prompt, options, tokens)
+        said = spoken(graph, running_node(), "conditioning", len(conditioning), text)
+        family = family_of(model)
+        placement = placement_of(family, *conditioning[0], tokens)
         if placement == REPLACE:
-            check_room(words, tokens, length, clip, last_encoder(family, length))
+            for (prompt, _), words in zip(conditioning, said, strict=True):
+                length = prompt.shape[1]
+                check_room(words, tokens, length, clip, last_encoder(family, length))
         region = None if sefi.region is None else on_latents(sefi.region, samples)
         found = learn_on_host(
             model,
@@ -237,14 +239,14 @@ class LearnHiperEmbedding(io.ComfyNode):
                 seed,
                 RECIPES[recipe],
                 StopRule() if auto_stop else None,
-                terms_of(sefi, tokens, length, words, clip, family, placement),
+                terms_of(sefi, tokens, conditioning, said, clip, family, placement),
             ),
             HostSettings(
                 tokens,
                 precision,
                 gradient_checkpointing,
                 preview_every,
-                " ".join(words.texts),
+                " | ".join(" ".join(words.texts) for words in said if words.known),
                 recipe,
                 embedding,
                 sefi,

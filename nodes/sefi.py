@@ -111,20 +111,29 @@ class SefiIdeSettings(io.ComfyNode):
 def terms_of(
     sefi: SefiSettings,
     tokens: int,
-    length: int,
-    said: Spoken,
+    conditioning: list,
+    said: list[Spoken],
     clip: Any,
     family: Family | None,
     placement: str,
 ) -> tuple[Weighted, ...]:
-    """The loss's terms for a prompt of `length` tokens, with the attention loss where it counts."""
+    """The loss's terms for the source prompts, with the attention loss where it counts."""
     if not sefi.focus:
         return EQUATION_4
     columns: tuple[int, ...] = ()
     if sefi.region is None:
-        behind = tokens if placement == APPEND else 0
-        found = columns_of(sefi.word, said, list(range(length)), clip, family)
-        columns = tuple(column - length - behind for column in found)
+        behind, places = tokens if placement == APPEND else 0, set()
+        for (prompt, _), own in zip(conditioning, said, strict=True):
+            length = prompt.shape[1]
+            found = columns_of(sefi.word, own, list(range(length)), clip, family)
+            places.add(tuple(column - length - behind for column in found))
+        if len(places) > 1:
+            raise ValueError(
+                f"The word {sefi.word.strip()!r} stands at another place in each of the prompts, "
+                "so that the tail's attention can't be held to it: word them alike, or connect the "
+                "subject's region."
+            )
+        (columns,) = places
         if placement != APPEND and max(columns) >= -tokens:
             raise ValueError(
                 f"The word {sefi.word.strip()!r} stands among the last {tokens} tokens, which the "

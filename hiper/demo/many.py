@@ -19,7 +19,7 @@ from .model import DemoDenoiser, DemoModel
 def learn_many(
     model: DemoModel,
     clean: Tensor,
-    prompts: list[str],
+    prompts: list[str] | list[list[str]],
     tokens: int,
     settings: LearningSettings,
     on_step: Callable[[int, Tensor], None] | None = None,
@@ -28,24 +28,31 @@ def learn_many(
     parts: tuple[int, int] = (1, 1),
 ) -> Tensor:
     """Tails `(P, stages, roles, N, 128)` of the latents `(P, 12, 16, 16)`, as `learn` learns each;
-    masks and regions are `(P, 1, 16, 16)`, `parts` how many stages and roles there are."""
+    masks and regions are `(P, 1, 16, 16)`, `parts` how many stages and roles there are. Of several
+    pictures a subject the latents are `(P, R, 12, 16, 16)`, with R prompts for each."""
+    if clean.ndim == 4:
+        clean, prompts = clean[:, None], [[text] for text in prompts]
+    pictures, times = clean.shape[1], settings.batch_size
     with torch.no_grad():
-        head, tails = split(model.text.encode(*prompts), tokens)
-    tails = tails[:, None, None].repeat(1, *parts, 1, 1)
-    times = settings.batch_size
-    denoiser = DemoDenoiser(model, head.repeat_interleave(times, 0))
+        head, own = split(model.text.encode(*(t for texts in prompts for t in texts)), tokens)
+    tails = own[::pictures, None, None].repeat(1, *parts, 1, 1)
+    denoiser = DemoDenoiser(model, head)
     optimiser = optimiser_of(tails, settings.learning_rate, settings.recipe)
     draws = [Draws(settings.recipe, settings.seed, times) for _ in prompts]
-    repeated, inside, where = (
-        None if each is None else each.repeat_interleave(times, 0) for each in (clean, mask, region)
+    inside, where = (
+        None if each is None else each.repeat_interleave(times, 0) for each in (mask, region)
     )
+    first = torch.arange(len(clean)).repeat_interleave(times) * pictures
     for index in range(settings.steps):
-        samples = [drawing.next(one[None]) for drawing, one in zip(draws, clean, strict=True)]
+        samples = [drawing.next(one) for drawing, one in zip(draws, clean, strict=True)]
+        reference = first + torch.cat([sample.reference for sample in samples])
+        drawn = clean.flatten(0, 1)[reference]
         u = torch.cat([sample.u for sample in samples])
         noise = torch.cat([sample.noise for sample in samples])
         tails = optimiser.tail
         own = tails.repeat_interleave(times, 0)
-        errors = loss(settings.terms, denoiser, repeated, u, noise, own, inside, where)
+        with denoiser.of_pictures(reference):
+            errors = loss(settings.terms, denoiser, drawn, u, noise, own, inside, where)
         (gradient,) = torch.autograd.grad(errors.sum() / times, [tails])
         optimiser.step(gradient)
         if on_step is not None:

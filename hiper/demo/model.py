@@ -88,6 +88,7 @@ class DemoDenoiser:
     def __init__(self, model: DemoModel, head: Tensor) -> None:
         self._model, self._head = model, head
         self._tell: Callable[[AttentionCall], None] | None = None
+        self._reference: Tensor | None = None
 
     def noise(self, clean: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
         return clean + noise * sigma.view(-1, 1, 1, 1)
@@ -101,8 +102,11 @@ class DemoDenoiser:
     def denoise(self, noisy: Tensor, sigma: Tensor, tail: Tensor) -> Tensor:
         starts = [self.sigma_at(start) for start in begins(equal_starts(tail.shape[-4]))]
         vectors = in_force(tail, sigma, torch.tensor(starts))
+        head = self._head
+        if self._reference is not None and len(head) > 1:
+            head = head[self._reference]
         keys, values = (
-            None if each is None else join(self._head, each).expand(len(noisy), -1, -1)
+            None if each is None else join(head, each).expand(len(noisy), -1, -1)
             for each in keys_and_values(vectors)
         )
         watch = None if self._tell is None else self._seen
@@ -120,6 +124,14 @@ class DemoDenoiser:
             yield
         finally:
             self._tell = None
+
+    @contextmanager
+    def of_pictures(self, reference: Tensor) -> Iterator[None]:
+        self._reference = reference
+        try:
+            yield
+        finally:
+            self._reference = None
 
     def _seen(self, q: Tensor, k: Tensor, height: int) -> None:
         q, k = in_heads(q, HEADS), in_heads(k, HEADS)

@@ -212,7 +212,8 @@ class LearningRun:
         u, noise = sample.u.to(device), sample.noise.to(device)
         tail = self._optimiser.tail
         terms = self.settings.terms
-        error = loss(terms, denoiser, picture, u, noise, tail, mask, region).mean()
+        with denoiser.of_pictures(sample.reference):
+            error = loss(terms, denoiser, picture, u, noise, tail, mask, region).mean()
         gradient = _gradient(self._optimiser.scaled(error), tail)
         if self.taken == 0 and not bool(gradient.any()):
             raise NoGradientError(tail.numel())

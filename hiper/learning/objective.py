@@ -31,6 +31,10 @@ class Denoiser(Protocol):
     def watched(self, tell: Callable[[AttentionCall], None]) -> AbstractContextManager[None]:
         """Within it every attention call of `denoise` is told, with its gradient."""
 
+    def of_pictures(self, reference: Tensor) -> AbstractContextManager[None]:
+        """Within it `denoise`'s samples are of these pictures `(B,)`, each with a prompt of its own
+        where there are several."""
+
 
 @dataclass(frozen=True)
 class Prediction:

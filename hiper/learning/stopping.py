@@ -55,8 +55,9 @@ class FixedLoss:
     ) -> None:
         pairs = -(-pairs // chunk) * chunk  # a last, smaller call would be a shape of its own
         self._denoiser, self._chunk = denoiser, chunk
-        self._clean = clean[torch.arange(pairs) % len(clean)]
-        self._mask = None if mask is None else mask[torch.arange(pairs) % len(clean)]
+        self._reference = torch.arange(pairs) % len(clean)
+        self._clean = clean[self._reference]
+        self._mask = None if mask is None else mask[self._reference]
         u, noise = fixed_pairs(clean.shape[1:], pairs)
         self._u, self._noise = u.to(clean.device), noise.to(clean.device)
 
@@ -67,7 +68,8 @@ class FixedLoss:
         for part in torch.arange(len(self._u)).split(self._chunk):
             mask = None if self._mask is None else self._mask[part]
             clean, u, noise = self._clean[part], self._u[part], self._noise[part]
-            losses.append(squared_error(self._denoiser, clean, u, noise, tail, mask))
+            with self._denoiser.of_pictures(self._reference[part]):
+                losses.append(squared_error(self._denoiser, clean, u, noise, tail, mask))
         return float(torch.cat(losses).mean())
 
 

@@ -6,6 +6,7 @@ import re
 import time
 
 import pytest
+from support import tiny_graphs
 from support.checkpoints import SD1, SHAPES
 from support.comfyui_server import PromptError
 from support.graphs import latent, learn, learned, node, prompts, sampled
@@ -187,4 +188,34 @@ def test_a_composed_prompt_is_no_source(server, checkpoints) -> None:
     graph["again"] = learn(conditioning=["compose", 0])
     graph["digest2"] = node("HiPerTestDigest", embedding=["again", 0])
     with pytest.raises(PromptError, match="has a HiPer tail in it already"):
+        server.run(graph)
+
+
+def test_as_many_prompts_as_pictures(server) -> None:
+    """Combined, each picture has its own; the file says them all."""
+    graph = tiny_graphs.tiny_model() | {
+        "second": node("HiPerTestText", seed=9, length=77),
+        "both": node(
+            "ConditioningCombine", conditioning_1=["source", 0], conditioning_2=["second", 0]
+        ),
+        "other": latent(seed=5),
+        "pictures": node("LatentBatch", samples1=["picture", 0], samples2=["other", 0]),
+    }
+    own = tiny_graphs.learned(graph, conditioning=["both", 0], latent=["pictures", 0], steps=4)
+    shared = tiny_graphs.learned(graph, latent=["pictures", 0], steps=4)
+    found = [server.run(each)["digest"]["digest"] for each in (own, shared)]
+    assert found[0] != found[1]
+
+
+def test_too_many_prompts_for_the_pictures(server) -> None:
+    graph = tiny_graphs.tiny_model() | {
+        "both": node(
+            "ConditioningCombine", conditioning_1=["source", 0], conditioning_2=["target", 0]
+        ),
+        "other": latent(seed=5),
+        "two": node("LatentBatch", samples1=["picture", 0], samples2=["other", 0]),
+        "three": node("LatentBatch", samples1=["two", 0], samples2=["other", 0]),
+    }
+    graph = tiny_graphs.learned(graph, conditioning=["both", 0], latent=["three", 0], steps=4)
+    with pytest.raises(PromptError, match=r"holds 2 prompts; .* one for each of the 3 pictures"):
         server.run(graph)

@@ -62,6 +62,7 @@ class Edit:
 
     def __init__(self) -> None:
         self._runs: list[tuple[Tensor, list[Masks]]] = []
+        self.seen: Tensor | None = None  # where the latest run's subject is `(B, h, w)`, in 0 … 1
 
     @property
     def steps(self) -> list[Masks]:
@@ -164,8 +165,8 @@ class _Run:
         return replayed
 
     def _noise(self, sigma: Tensor, following: Tensor) -> Tensor:
-        """z of the step from σ; where the subject was and no longer is, another: in z is its outline
-        as well."""
+        """z of the step from σ; where the subject was and no longer is, another, since z holds its
+        outline as well."""
         step = int((self._inversion.sigmas - float(sigma)).abs().argmin())
         noise = fitted(self._inversion.noises[step], self._like)
         if self._blending is None:
@@ -248,6 +249,7 @@ class _Run:
             kept = fitted(kept, result)
             result = torch.where(over == 0, kept, torch.lerp(kept, result, over))
             self._edit.keep(result, self._steps or [masks])
+            self._edit.seen = None if self._identity.empty else self._identity.map().cpu()
         return result
 
 

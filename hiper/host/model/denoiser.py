@@ -56,7 +56,7 @@ class HostDenoiser:
         self,
         patcher: ModelPatcher,
         model_options: dict[str, Any],
-        entry: dict[str, Any],
+        entries: list[dict[str, Any]],
         placement: str,
     ) -> None:
         self._model = patcher.model
@@ -65,9 +65,10 @@ class HostDenoiser:
         self._observer.install(model_options)
         self._placement = placement
         self.device = patcher.load_device
-        self._options_of_entry = {k: v for k, v in entry.items() if k != "cross_attn"}
-        self._prompt = entry["cross_attn"].to(self.device, torch.float32)
-        self._encoded: dict[int, _Encoded] = {}  # by the number of samples in a call
+        self._others = [{k: v for k, v in e.items() if k != "cross_attn"} for e in entries]
+        self._prompts = [e["cross_attn"].to(self.device, torch.float32) for e in entries]
+        self._encoded: dict[tuple[int, int], _Encoded] = {}  # by prompt and samples in a call
+        self._reference: Tensor | None = None
 
     @property
     def sampling(self):
@@ -111,13 +112,28 @@ class HostDenoiser:
     def denoise(self, noisy: Tensor, sigma: Tensor, tail: Tensor) -> Tensor:
         starts = [self.sampling.percent_to_sigma(at) for at in begins(equal_starts(len(tail)))]
         vectors = in_force(tail, sigma, torch.tensor(starts, device=sigma.device))
+        told = [0] if self._reference is None else self._reference.tolist()
+        if len(self._prompts) == 1 or len(set(told)) == 1:
+            number = told[0] if len(self._prompts) > 1 else 0
+            return self._graded(self._estimated(number, noisy, sigma, vectors), tail)
+        alone = []  # a call for each sample: their prompts may differ in length
+        for row, number in enumerate(told):
+            one = slice(row, row + 1)
+            own = vectors if len(vectors) == 1 else vectors[one]
+            alone.append(self._estimated(number, noisy[one], sigma[one], own))
+        return self._graded(torch.cat(alone), tail)
+
+    def _estimated(self, number: int, noisy: Tensor, sigma: Tensor, vectors: Tensor) -> Tensor:
+        """x_0 of samples that one prompt is for, the tail's `(B, roles, N, C)` behind it."""
         keys, values = keys_and_values(vectors)
-        entry = self._with_tail(noisy, keys)
+        entry = self._with_tail(number, noisy, keys)
         options = self._options
         if values is not None:
             start = entry["model_conds"]["c_crossattn"].cond.shape[1] - values.shape[1]
             options = with_values(options, values, start)
-        (estimate,) = comfy.samplers.calc_cond_batch(self._model, [[entry]], noisy, sigma, options)
+        return comfy.samplers.calc_cond_batch(self._model, [[entry]], noisy, sigma, options)[0]
+
+    def _graded(self, estimate: Tensor, tail: Tensor) -> Tensor:
         if tail.requires_grad and torch.is_grad_enabled() and not estimate.requires_grad:
             name = type(self._model.model_config).__name__
             raise RuntimeError(
@@ -131,12 +147,20 @@ class HostDenoiser:
         with self._observer.listening(lambda _owners: tell):
             yield
 
-    def _with_tail(self, noisy: Tensor, tail: Tensor) -> dict[str, Any]:
-        """The entry with the tail `(1, N, C)`, or `(B, N, C)` of one a sample; what does not follow
-        the tail is encoded once."""
-        prompt = self._prompt.expand(len(tail), -1, -1)
-        context, options = place_tail(prompt, self._options_of_entry, tail, self._placement)
-        known = self._encoded.get(len(noisy))
+    @contextmanager
+    def of_pictures(self, reference: Tensor) -> Iterator[None]:
+        self._reference = reference
+        try:
+            yield
+        finally:
+            self._reference = None
+
+    def _with_tail(self, number: int, noisy: Tensor, tail: Tensor) -> dict[str, Any]:
+        """A prompt's entry with the tail `(1, N, C)`, or `(B, N, C)` of one a sample; what does not
+        follow the tail is encoded once."""
+        prompt = self._prompts[number].expand(len(tail), -1, -1)
+        context, options = place_tail(prompt, self._others[number], tail, self._placement)
+        known = self._encoded.get((number, len(noisy)))
         if known is not None:
             return {**options, "model_conds": {**known.rest, known.key: known.kind(context)}}
         encoded = self._encode({**options, "cross_attn": context}, noisy)
@@ -145,7 +169,7 @@ class HostDenoiser:
             if len(follows) == 1 and encoded[follows[0]].cond is context:
                 (key,) = follows
                 rest = {name: cond for name, cond in encoded.items() if name != key}
-                self._encoded[len(noisy)] = _Encoded(key, type(encoded[key]), rest)
+                self._encoded[number, len(noisy)] = _Encoded(key, type(encoded[key]), rest)
         return {**options, "model_conds": encoded}
 
     def _encode(self, entry: dict[str, Any], noisy: Tensor) -> dict[str, Any]:
@@ -212,8 +236,7 @@ def frozen_denoiser(
                 differentiable_operators(network),
                 recompute,
             ):
-                (entry,) = conds["positive"]
-                yield HostDenoiser(patcher, options, _normal_tensors(entry), placement)
+                yield HostDenoiser(patcher, options, _normal_tensors(conds["positive"]), placement)
         finally:
             comfy.samplers.cast_to_load_options(options, device=patcher.offload_device)
             patcher.hook_mode = hook_mode
