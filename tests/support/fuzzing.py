@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from support.graphs import Graph, node
+from support.graphs import Graph, node, sampler
 from support.tiny_graphs import tiny_model
 
 Broken = tuple[str, bytes]  # a file's ending and its bytes
@@ -134,6 +134,34 @@ SOURCES: Graph = {
     "blind": node("HiPerTestModel", blind=True),
     "tail": node("HiPerLoadEmbedding", name="good.safetensors"),
     "wide tail": node("HiPerLoadEmbedding", name="wide.safetensors"),
+    "tailed": node(
+        "HiPerComposeConditioning",
+        conditioning=["target", 0],
+        embedding=["tail", 0],
+        strength=1.0,
+    ),
+    "demo": node("HiPerLoadDemoModel"),
+    "spoken": node("CLIPTextEncode", text="a dog", clip=["demo", 1]),
+    "inverted": node(
+        "HiPerInvertPicture",
+        model=["loader", 0],
+        conditioning=["tailed", 0],
+        latent=["picture", 0],
+        steps=2,
+        scheduler="normal",
+        method="ddpm",
+        seed=0,
+    ),
+    "blended": node(
+        "HiPerBlendWithSource",
+        model=["loader", 0],
+        inversion=["inverted", 0],
+        masks="source and target",
+        threshold=0.4,
+    ),
+    "edited": sampler(
+        "tailed", model=["blended", 0], latent_image=["picture", 0], steps=2, scheduler="normal"
+    ),
     "recorded": node(
         "HiPerAttentionViewer",
         model=["loader", 0],
@@ -161,6 +189,19 @@ GOOD = {
     "HIPER_EMBEDDING": [["tail", 0]],
     "HIPER_ATTENTION_MAPS": [["recorded", 3]],
     "HIPER_SEFI": [["focused", 0], ["apart", 0]],
+    "HIPER_INVERSION": [["inverted", 0]],
+    "HIPER_EDIT": [["blended", 1]],
+    "CLIP": [["demo", 1]],
+}
+# what belongs together where a node is used as it is meant
+TOGETHER = {
+    ("HiPerIdentityWord", "conditioning"): ["spoken", 0],
+    ("HiPerIdentityWord", "word"): "dog",
+    ("HiPerEditMasks", "latent"): ["edited", 0],
+    ("HiPerEditPicture", "embedding"): ["tail", 0],
+    ("HiPerEditPicture", "clip"): None,
+    ("HiPerEditPicture", "scheduler"): "normal",
+    ("HiPerInvertPicture", "scheduler"): "normal",
 }
 BAD = {  # the wrong things in the right sockets
     "MODEL": [["blind", 0]],
@@ -171,6 +212,9 @@ BAD = {  # the wrong things in the right sockets
     "HIPER_EMBEDDING": [["wide tail", 0]],
     "HIPER_ATTENTION_MAPS": [["recorded", 3]],
     "HIPER_SEFI": [["many", 0], ["nowhere", 0], ["unsaid", 0]],
+    "HIPER_INVERSION": [["inverted", 0]],
+    "HIPER_EDIT": [["blended", 1]],
+    "CLIP": [["demo", 1]],
 }
 # a value, something of another type, a node that is not there, an output that is not there
 WRONG = (5, "x", None, [], ["loader", 0], ["target", 0], ["picture", 0], ["nobody", 0], ["tail", 9])
@@ -199,7 +243,10 @@ class Nonsense:
         for key, (kind, options) in inputs.items():
             # the viewer can do without a model, but then there is little to go wrong
             spare = key in optional and kind not in ("MODEL", "CONDITIONING", "LATENT")
-            if spare and self.chance.random() < 0.5:
+            if sound and (name, key) in TOGETHER:
+                meant = TOGETHER[name, key]
+                made[key] = LEFT_OUT if meant is None else meant
+            elif spare and self.chance.random() < 0.5:
                 made[key] = LEFT_OUT
             else:
                 made[key] = self._value(key, kind, options, key in nonsense)

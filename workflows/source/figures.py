@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .graph import Graph, Socket
+from .lipe import LIPE
 from .scene import DEMO, SD15, SOURCE_PROMPT, Scene, Stage
 from .sefi_ide import SEFI_IDE
 
@@ -264,7 +265,7 @@ GRAPHS: dict[str, tuple[Callable[[Graph, Stage], None], Stage]] = {
     "learn_and_compose": (first_graph, SD15),
     **{
         f"{name}_{stage.name}": (draw, stage)
-        for name, draw in (FIGURES | SEFI_IDE).items()
+        for name, draw in (FIGURES | SEFI_IDE | LIPE).items()
         for stage in (DEMO, SD15)
     },
 }
