@@ -6,192 +6,114 @@ each figure stands beside HiPer from fresh noise, inversion without blending and
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
-import time
-from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # before an installed copy
 
-from benchmarks.full_size import find_comfyui
-from benchmarks.ghosts import as_picture, background, ghost, mask_at
-from benchmarks.method import Bench, Case, unseen
+from benchmarks.editing import STEPS, STRENGTH, Editing, Way
 from hiper.demo.drawing import draw
-from hiper.demo.measures import closed, drawn, redrawn
-from hiper.demo.model import GUIDANCE
-from hiper.demo.text import words_of
-from hiper.embedding import split
+from hiper.figures.grid import Labels, picture_grid
 
-TOKENS, STEPS, STRENGTH = 5, 25, 1.0
-CELLS = 16
-
-
-@dataclass(frozen=True)
-class Way:
-    """One way to edit; what it leaves out is what the ablation asks for."""
-
-    name: str
-    method: str | None = "ddpm"  # of inversion; None is fresh noise
-    blended: bool = True
-    sampler: str = "euler_ancestral"
-    power: float = 0.5
-    threshold: float = 0.4
-    grow_source: int = 1
-    grow_target: int = 1
-    source_mask: bool = True
-    target_mask: bool = True
-    inpainted: bool = False  # core's own way, under the drawn mask
-    tail: bool = True
-    source_guidance: float = 1.0
-    guidance: float = GUIDANCE
+DOCS = range(12)  # by their number, good or bad
+LIPE = Way("LIPE")
+FRESH = Way("HiPer from fresh noise", None, False, "euler")
+UNBLENDED = Way("inversion without blending", blended=False)
+INPAINTED = Way("core's inpainting, drawn mask", None, False, "euler", inpainted=True)
+WAYS = (
+    FRESH,
+    UNBLENDED,
+    INPAINTED,
+    LIPE,
+    Way("LIPE without the source's mask", source_mask=False),
+    Way("LIPE without the target's mask", target_mask=False),
+    Way("LIPE without self-attention", power=0.0),
+    Way("LIPE, masks not grown", grow_source=0, grow_target=0),
+    Way("LIPE, deterministic, euler", "deterministic", sampler="euler"),
+    Way("LIPE, euler", sampler="euler"),
+    Way("LIPE without a tail", tail=False),
+)
+CHOICES = tuple(
+    Way(f"λ {power}, threshold {threshold}", power=power, threshold=threshold)
+    for power in (0.25, 0.5, 1.0)
+    for threshold in (0.2, 0.3, 0.4, 0.5)
+)
 
 
-def same_ground(cases: list[Case]) -> list[Case]:
-    """The same animals, whose new pose is wanted where they are."""
-    return [replace(case, ground=case.scene.ground) for case in cases]
+def measured(editing: Editing, ways: list[Way], docs: Path) -> dict:
+    """All ways on the same animals, and what is asked of LIPE by name."""
+    rows, kept = {}, {}
+    for way in ways:
+        rows[way.name] = editing.row(way)
+        kept[way.name] = editing.latest
+    result = {"animals": len(editing.cases), "ways": list(rows.values())}
+    if LIPE.name in rows and FRESH.name in rows:
+        own, fresh = rows[LIPE.name], rows[FRESH.name]
+        result |= {key: value for key, value in own.items() if key not in ("way", "seconds")}
+        for key in ("identity_closed", "background_error", "ghost_error", "pose_found"):
+            result[f"{key}_fresh"] = fresh[key]
+        result["edit_over_sampling"] = round(own["seconds"] / fresh["seconds"], 3)
+        save_docs(editing, {name: kept[name] for name in (FRESH.name, LIPE.name)}, docs)
+    result |= editing.autoencoder()
+    result["reconstruction_error"] = editing.reconstruction()
+    return result
 
 
-class Editing:
-    """Animals, their tails, and ComfyUI with the demo model loaded."""
-
-    def __init__(self, animals: int, seed: int, steps: int, batch: int) -> None:
-        find_comfyui()
-        from hiper.host.demo import load_clip, load_model
-
-        self.bench = Bench(batch, bf16=False)
-        self.cases = same_ground(unseen(animals, seed))
-        self.clean = redrawn(self.bench.model, [case.scene for case in self.cases])
-        self.pictures = torch.stack([as_picture(draw(case.scene)) for case in self.cases])
-        self.targets = [c.scene.doing(c.pose, c.ground) for c in self.cases]
-        self.model, self.clip = load_model(), load_clip()
-        self.tails = self.bench.tails(self.cases, [c.source for c in self.cases], TOKENS, steps)
-        plain = self.bench.sampled(self.bench.encoded([c.target for c in self.cases]), 2)
-        self.chance = self.bench.judged(self.cases, plain)["identity_distance"]
-        self.best = self.bench.best(self.cases)["identity_distance"]
-
-    def prompts(self, texts: list[str], tails: Tensor | None) -> list:
-        """One conditioning for all rows, with the animal's word and its tail marked."""
-        from hiper.host.editing.identity import marked
-
-        text, each = self.bench.encoded(texts), zip(texts, self.cases, strict=True)
-        columns = {1 + words_of(t).index(c.scene.animal) for t, c in each}
-        assert len(columns) == 1, "the animal's word stands at one place in all prompts"
-        if tails is not None:
-            text = torch.cat([split(text, TOKENS)[0], STRENGTH * tails], 1)
-            columns |= set(range(text.shape[1] - TOKENS, text.shape[1]))
-        return marked([[text, {}]], [tuple(sorted(columns))])
-
-    def negative(self) -> list:
-        return self.clip.encode_from_tokens_scheduled(self.clip.tokenize(""))
-
-    def edited(self, way: Way, tails: Tensor | None) -> tuple[Tensor, dict, float]:
-        """Latents of all cases, what the masks were, and the seconds it took."""
-        import comfy.sample
-        import comfy.samplers
-
-        from hiper.attention.identity import IdentitySettings, mask_of
-        from hiper.host.editing.inverting import Prompting, invert, sampled, sigmas_of
-        from hiper.host.editing.replay import Blending, Edit, replaying
-
-        tails = tails if way.tail else None
-        source = self.prompts([case.source for case in self.cases], tails)
-        target = self.prompts([case.target for case in self.cases], tails)
-        sigmas = sigmas_of(self.model, "normal", STEPS)
-        sampler = comfy.samplers.sampler_object(way.sampler)
-        to = Prompting(target, self.negative(), way.guidance)
-        began = time.perf_counter()
-        if way.method is None:
-            mask = self._drawn_masks() if way.inpainted else None
-            started = self.clean if way.inpainted else torch.zeros_like(self.clean)
-            noise = comfy.sample.prepare_noise(self.clean, 2)
-            found = comfy.sample.sample_custom(
-                self.model, noise, to.guidance, sampler, sigmas, to.positive, to.negative,
-                started, noise_mask=mask, disable_pbar=True, seed=2,
-            )  # fmt: skip
-            return found, {}, time.perf_counter() - began
-        of = Prompting(source, self.negative(), way.source_guidance)
-        power = way.power if way.blended else None
-        inversion = invert(self.model, of, self.clean, sigmas, way.method, power=power)
-        settings = IdentitySettings(way.power, way.threshold)
-        blending = Blending(
-            settings, way.source_mask, way.target_mask, way.grow_source, way.grow_target
-        )
-        edit = Edit()
-        model = replaying(self.model, inversion, blending if way.blended else None, edit)
-        found = sampled(model, to, inversion, sampler, seed=2)
-        seconds = time.perf_counter() - began
-        masks = {}
-        if edit.steps:
-            masks = {
-                "source": mask_of(inversion.seen, (CELLS, CELLS), way.threshold),
-                "target": mask_of(edit.seen, (CELLS, CELLS), way.threshold),
-            }
-        return found, masks, seconds
-
-    def _drawn_masks(self) -> Tensor:
-        """Where either the source's animal is or the new one is drawn."""
-        pairs = zip(self.cases, self.targets, strict=True)
-        both = [torch.maximum(mask_at(c.scene, CELLS), mask_at(t, CELLS)) for c, t in pairs]
-        return (torch.stack(both) > 0.1).float()[:, None]
-
-    def row(self, way: Way, tails: Tensor | None = None) -> dict:
-        latents, masks, seconds = self.edited(way, self.tails if tails is None else tails)
-        judged = self.bench.judged(self.cases, latents)
-        pictures = (drawn(self.bench.model, latents) + 1) / 2
-        each = list(zip(pictures, self.pictures, self.cases, self.targets, strict=True))
-        ghosts = torch.tensor([ghost(p, c.scene, t) for p, _, c, t in each])
-        row = {
-            "way": way.name,
-            "identity_closed": closed(self.chance, judged["identity_distance"], self.best),
-            "pose_found": judged["pose_found"],
-            "ground_found": judged["ground_found"],
-            "background_error": _mean([background(p, s, c.scene, t) for p, s, c, t in each]),
-            "ghost_error": round(float(ghosts.nanmean()), 4),
-            "seconds": round(seconds, 1),
-        }
-        if masks and way.source_mask:
-            row["source_mask_iou"] = _iou(masks["source"], [c.scene for c in self.cases])
-        if masks and way.target_mask:
-            truths = [located_at_cells(p, t) for p, _, _, t in each]
-            row["target_mask_iou"] = _iou_with(masks["target"], truths)
-        self.bench.say(json.dumps(row))
-        self.latest = latents
-        return row
-
-    def autoencoder(self) -> dict:
-        """What the autoencoder alone makes of the pictures that are asked for."""
-        latents = redrawn(self.bench.model, self.targets)
-        pictures = (drawn(self.bench.model, latents) + 1) / 2
-        each = list(zip(pictures, self.pictures, self.cases, self.targets, strict=True))
-        ghosts = torch.tensor([ghost(p, c.scene, t) for p, _, c, t in each])
-        return {
-            "autoencoder_error": round(float(ghosts.nanmean()), 4),
-            "background_error_autoencoder": _mean(
-                [background(p, s, c.scene, t) for p, s, c, t in each]
-            ),
-        }
+def several(editing: Editing) -> list[dict]:
+    """An edit with a tail from one picture, from four with a caption each, or with one for all."""
+    rows = []
+    for name, tails in (
+        ("one picture", editing.tails),
+        ("four pictures, a prompt each", editing.references(True)),
+        ("four pictures, one prompt for all", editing.references(False)),
+    ):
+        rows += [{"prior": name, **editing.row(way, tails)} for way in (FRESH, LIPE)]
+    return rows
 
 
-def located_at_cells(picture: Tensor, scene) -> Tensor:
-    from benchmarks.ghosts import located
+def save_docs(editing: Editing, rows: dict[str, Tensor], path: Path) -> None:
+    """Twelve animals by their number: the picture, HiPer from fresh noise, the edit."""
+    few = [n for n in DOCS if n < len(editing.cases)]
+    pictures = [draw(editing.cases[n].scene) for n in few]
+    for latents in rows.values():
+        pictures += editing.bench.model.decode(latents[few])
+    labels = Labels(
+        rows=("the picture", *rows),
+        columns=tuple(f"{editing.cases[n].pose}" for n in few),
+    )
+    page = picture_grid(pictures, (1 + len(rows), len(few)), labels, 128)
+    page.save(path, optimize=True)
 
-    where = located(picture, scene).float()[None, None]
-    return torch.nn.functional.adaptive_avg_pool2d(where, CELLS)[0, 0] > 0.5
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python benchmarks/lipe.py", description=__doc__)
+    parser.add_argument("--animals", type=int, default=100)
+    parser.add_argument("--steps", type=int, default=300, help="of learning each animal's tail")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--batch", type=int, default=25)
+    parser.add_argument(
+        "--choose", action="store_true", help="λ and threshold, on the choosing set"
+    )
+    parser.add_argument("--only", nargs="*", default=[way.name for way in WAYS])
+    parser.add_argument("--no-priors", action="store_true", help="leave out several pictures")
+    parser.add_argument("--docs", type=Path, default=Path("docs/lipe.png"))
+    parser.add_argument("--json", action="store_true", help="print one object")
+    given = parser.parse_args()
+    seed = 1 if given.choose else given.seed
+    editing = Editing(given.animals, seed, given.steps, given.batch)
+    found = {"steps": given.steps, "seed": seed, "sampling_steps": STEPS, "strength": STRENGTH}
+    if given.choose:
+        found["chosen"] = [editing.row(way) for way in CHOICES]
+    else:
+        found |= measured(editing, [way for way in WAYS if way.name in given.only], given.docs)
+        if not given.no_priors:
+            found["priors"] = several(editing)
+    print(json.dumps(found, indent=1 if given.json else 2, ensure_ascii=False))
 
 
-def _mean(values: list[float]) -> float:
-    return round(sum(values) / len(values), 4)
-
-
-def _iou(masks: Tensor, scenes: list) -> float:
-    return _iou_with(masks, [mask_at(scene, CELLS) > 0.5 for scene in scenes])
-
-
-def _iou_with(masks: Tensor, truths: list[Tensor]) -> float:
-    truth, found = torch.stack(truths), masks > 0.5
-    both, either = (truth & found).flatten(1).sum(1), (truth | found).flatten(1).sum(1)
-    return round(float((both / either.clamp(min=1)).mean()), 4)
+if __name__ == "__main__":
+    main()

@@ -148,6 +148,32 @@ def keys_and_values(vectors: Tensor) -> tuple[Tensor, Tensor | None]:
     return vectors[:, 0], vectors[:, 1] if vectors.shape[1] == 2 else None
 
 
+def exchanged(
+    one: HiperEmbedding, other: HiperEmbedding, stages: tuple[int, ...], roles: tuple[int, ...]
+) -> HiperEmbedding:
+    """One tail with these stages' keys (0) or values (1) from another (SeFi-IDE's Figure 4); where
+    only one of them has parts, the other's vectors are all of its parts."""
+    if (one.tokens, one.context_width) != (other.tokens, other.context_width):
+        raise ValueError(
+            f"The embeddings have {one.tokens} tokens of width {one.context_width} and "
+            f"{other.tokens} of width {other.context_width}; wanted two alike: learn both with the "
+            "same number of tokens on models of one family."
+        )
+    if one.stages != other.stages and 1 not in (one.stages, other.stages):
+        raise ValueError(
+            f"The embeddings have {one.stages} and {other.stages} stages; wanted as many in both, "
+            "or one in either: learn both with the same number."
+        )
+    many = one if one.stages >= other.stages else other
+    shared = one.roles == other.roles == 1 and roles == (0, 1)
+    shape = many.stages, 1 if shared else 2
+    tail, taken = (each.tail.expand(*shape, -1, -1) for each in (one, other))
+    tail = tail.clone()
+    for role in (0,) if shared else roles:
+        tail[list(stages), role] = taken[list(stages), role]
+    return replace(one, tail=tail, starts=many.starts)
+
+
 def split(embedding: Tensor, tokens: int) -> tuple[Tensor, Tensor]:
     """Equation 3: `(…, T, C)` into head `(…, T − N, C)` and tail `(…, N, C)`."""
     length = embedding.shape[-2]

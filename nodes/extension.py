@@ -18,6 +18,7 @@ from .editing.masks import EditMasks
 from .files import LoadHiperEmbedding, SaveHiperEmbedding
 from .grid import GridPairs, GridValues, PictureGrid
 from .learn import LearnHiperEmbedding
+from .parts import ExchangeParts
 from .sefi import SefiIdeSettings
 
 
@@ -32,6 +33,7 @@ class HiperExtension(ComfyExtension):
             LearnHiperEmbedding,
             SefiIdeSettings,
             AugmentPicture,
+            ExchangeParts,
             ComposeHiperConditioning,
             SaveHiperEmbedding,
             LoadHiperEmbedding,

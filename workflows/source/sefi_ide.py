@@ -105,6 +105,69 @@ def paper_setting(graph: Graph, stage: Stage) -> None:
     scene.grid(image, column_labels=prompts["labels"], columns=2)
 
 
+def parts(graph: Graph, stage: Stage) -> None:
+    """Figure 4: of five stages with keys and values apart, one part at a time is taken away."""
+    scene = Scene(graph, stage)
+    scene.picture()
+    graph.group("2 · Learn by stages, keys and values apart")
+    source = scene.prompt("a standing dog on grass", "Source prompt")
+    apart = {"focus": 0.0, "stages": 5, "keys_and_values": True}
+    learned = scene.learn(source, sefi=settings(graph, **apart))["embedding"]
+    graph.column()
+    untouched = graph.node(
+        "HiPerLearnEmbedding",
+        "The prompt's own vectors",
+        model=scene.model,
+        conditioning=source,
+        latent=scene.latent,
+        steps=1,
+        learning_rate=1e-6,
+        recipe="paper",
+        auto_stop=False,
+        preview_every=0,
+    )["embedding"]
+    graph.note(
+        "**Figure 4 of SeFi-IDE.** Keys, values and each stage in turn go back to what the prompt "
+        "had there. The paper finds the subject in the values, layout in the early stages and "
+        "detail in the late ones.",
+        height=120,
+    )
+    graph.group("3 · Take away one part at a time")
+    target = scene.prompt("a sitting dog in snow", "Target prompt")
+    negative = scene.prompt("", "Negative prompt")
+    taken = {"nothing taken": None, "no keys": ("all", "keys"), "no values": ("all", "values")}
+    taken |= {f"no stage {n}": (str(n), "keys and values") for n in (1, 3, 5)}
+    positives = []
+    for number, how in enumerate(taken.values()):
+        if number % 3 == 0:
+            graph.column()
+        embedding = learned
+        if how is not None:
+            embedding = graph.node(
+                "HiPerExchangeParts",
+                embedding=learned,
+                other=untouched,
+                stages=how[0],
+                roles=how[1],
+            )["embedding"]
+        positives.append(scene.compose(target, embedding, strength=1.0))
+    graph.group("4 · The same noise for all")
+    images = []
+    for number, (name, positive) in enumerate(zip(taken, positives, strict=True)):
+        if number and number % 2 == 0:
+            graph.column()
+        images.append(scene.sample(positive, negative, name))
+    graph.column()
+    row = images[0]
+    for each in images[1:]:
+        row = graph.node("ImageBatch", image1=row, image2=each)["IMAGE"]
+    names = graph.node(
+        "HiPerGridValues", "Columns", values="\n".join(taken), name="", text_height=150
+    )
+    graph.column()
+    scene.grid(row, column_labels=names["labels"], columns=3)
+
+
 def two_subjects(graph: Graph, stage: Stage) -> None:
     """Figures 9 to 11: two learned subjects in one picture, each kept to its word."""
     scene = Scene(graph, stage)
@@ -181,5 +244,6 @@ def _picture(graph: Graph, stage: Stage, animal: str, seed: int) -> Socket:
 SEFI_IDE = {
     "sefi_focus": focus,
     "sefi_paper_setting": paper_setting,
+    "sefi_fig4_parts": parts,
     "sefi_two_subjects": two_subjects,
 }
