@@ -106,3 +106,79 @@ def test_what_cant_be_edited_is_said(server: Server, sampling, change, sentence:
     graph["hole"] = node("SolidMask", value=0.0, width=128, height=128)
     with pytest.raises(PromptError, match=sentence):
         server.run(graph)
+
+
+def test_the_custom_sampler_nodes_and_the_inversions_own_sigmas(server: Server) -> None:
+    graph = demo() | {
+        "blend": blended(),
+        "noise": node("RandomNoise", noise_seed=5),
+        "select": node("KSamplerSelect", sampler_name="dpmpp_2m"),
+        "guider": node(
+            "CFGGuider",
+            model=["blend", 0],
+            positive=["target", 0],
+            negative=["negative", 0],
+            cfg=3.0,
+        ),
+        "sampler": node(
+            "SamplerCustomAdvanced",
+            noise=["noise", 0],
+            guider=["guider", 0],
+            sampler=["select", 0],
+            sigmas=["invert", 1],
+            latent_image=["picture", 0],
+        ),
+        "masks": node("HiPerEditMasks", edit=["blend", 1], latent=["sampler", 0]),
+        "shown": node("PreviewImage", images=["masks", 3]),
+    }
+    assert len(server.run(graph)["shown"]["images"]) == 1
+
+
+@pytest.mark.parametrize("change", ["area", "mask", "range", "average", "combine"])
+def test_stock_nodes_behind_the_identity_word(server: Server, change: str) -> None:
+    graph = editing({"positive": "changed"}) | {
+        "hole": node("SolidMask", value=1.0, width=128, height=128)
+    }
+    behind = {
+        "area": node(
+            "ConditioningSetArea",
+            conditioning=["source", 0],
+            width=64,
+            height=128,
+            x=0,
+            y=0,
+            strength=1.0,
+        ),
+        "mask": node(
+            "ConditioningSetMask",
+            conditioning=["target", 0],
+            mask=["hole", 0],
+            strength=1.0,
+            set_cond_area="default",
+        ),
+        "range": node(
+            "ConditioningSetTimestepRange", conditioning=["target", 0], start=0.0, end=0.7
+        ),
+        "average": node(
+            "ConditioningAverage",
+            conditioning_to=["target", 0],
+            conditioning_from=["source", 0],
+            conditioning_to_strength=0.8,
+        ),
+        "combine": node(
+            "ConditioningCombine", conditioning_1=["target", 0], conditioning_2=["source text", 0]
+        ),
+    }
+    graph["changed"] = behind[change]
+    if change in ("area", "range"):  # the rest of the picture and of the sampling has a prompt, too
+        graph["part"] = behind[change]
+        graph["changed"] = node(
+            "ConditioningCombine", conditioning_1=["part", 0], conditioning_2=["target", 0]
+        )
+    assert server.run(graph)["digest"]["finite"] == [True]
+
+
+def test_a_batch_from_one_inversion(server: Server) -> None:
+    graph = editing({"latent_image": ["many", 0]})
+    graph["many"] = node("RepeatLatentBatch", samples=["picture", 0], amount=3)
+    assert len(server.run(graph)["shown"]["images"]) == 3
