@@ -35,6 +35,7 @@ from hiper.learning.recipe import RECIPES, Recipe
 
 TOKENS = (1, 2, 5, 10, 20, 32)
 STRENGTHS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2)
+WHOLE = (0.8, 1.0)  # strengths that all animals are drawn at: the paper's, and all of the tail
 SOURCES = ("a", "a {animal}", "a {pose} {animal}", "a {pose} {animal} {place}")
 SEEDS = range(10)
 
@@ -161,6 +162,14 @@ def trend_row(bench: Bench, cases: list[Case], context: Tensor, frame: tuple[flo
     return {**row, "identity_closed": closed(chance, row["identity_distance"], best)}
 
 
+def by_prompt(bench: Bench, prompts: int) -> dict:
+    """What prompts alone draw."""
+    result: dict = {"prompting": prompting(bench, prompts)}
+    result["malformed_plain"] = result["prompting"].pop("malformed_plain")
+    result["two_animals"] = two_animals(bench, max(prompts // 2, 1))
+    return result
+
+
 def measure(bench: Bench, animals: int, few: int, prompts: int, steps: int) -> dict:
     """Everything, each figure beside its baseline."""
     cases = unseen(animals, seed=0)
@@ -177,9 +186,7 @@ def measure(bench: Bench, animals: int, few: int, prompts: int, steps: int) -> d
         "analyser": train_analyser.accuracy(bench.analyser, bench.model.latents),
     }
     if prompts:
-        result["prompting"] = prompting(bench, prompts)
-        result["malformed_plain"] = result["prompting"].pop("malformed_plain")
-        result["two_animals"] = two_animals(bench, max(prompts // 2, 1))
+        result |= by_prompt(bench, prompts)
     targets = bench.encoded([case.target for case in cases])
     without = bench.sampled(targets, seed=2)
     plain = bench.judged(cases, without)
@@ -188,14 +195,22 @@ def measure(bench: Bench, animals: int, few: int, prompts: int, steps: int) -> d
     tails = bench.tails(cases, [case.source for case in cases], Showing.tokens, steps)
     result["seconds_learning"] = round(time.perf_counter() - began, 1)
     frame = plain["identity_distance"], best["identity_distance"]
-    drawn = bench.sampled(bench.composed(cases, tails, strength), seed=2)
-    main = bench.judged(cases, drawn)
-    result |= main | {"identity_closed": closed(frame[0], main["identity_distance"], frame[1])}
-    result["malformed"] = malformed(bench.model, drawn)
-    result["identity_by_pattern"] = by_pattern(bench, cases, without, drawn)
+    rows = []
+    for at in sorted({strength, *WHOLE}):
+        drawn = bench.sampled(bench.composed(cases, tails, at), seed=2)
+        row = bench.judged(cases, drawn)
+        row["identity_closed"] = closed(frame[0], row["identity_distance"], frame[1])
+        row["malformed"] = malformed(bench.model, drawn)
+        patterns = by_pattern(bench, cases, without, drawn)
+        rows.append({"strength": at, **row, "identity_by_pattern": patterns})
+        if at == strength:
+            result |= {**row, "identity_by_pattern": patterns}
+    result["strengths"] = rows
     result |= {f"{key}_plain": value for key, value in plain.items()}
     result |= {f"{key}_best": value for key, value in best.items()}
 
+    if not few:
+        return result | {"seconds": round(time.perf_counter() - bench.started, 1)}
     some, some_tails = cases[:few], tails[:few]
     plain = bench.judged(some, bench.sampled(targets[:few], seed=2))
     frame = plain["identity_distance"], bench.best(some)["identity_distance"]
@@ -250,8 +265,8 @@ def table(rows: list[dict]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
-    parser.add_argument("--animals", type=int, default=100)
-    parser.add_argument("--trend-animals", type=int, default=16)
+    parser.add_argument("--animals", type=int, default=100, help="0: prompts alone")
+    parser.add_argument("--trend-animals", type=int, default=16, help="0: no trends")
     parser.add_argument("--prompts", type=int, default=1000)
     parser.add_argument("--steps", type=int, default=Showing.steps)
     parser.add_argument("--recipe", choices=list(RECIPES), default="fast")
@@ -261,7 +276,10 @@ def main() -> None:
     given = parser.parse_args()
     few = min(given.trend_animals, given.animals)
     bench = Bench(given.batch, False if given.fp32 else None, RECIPES[given.recipe], given.weights)
-    result = measure(bench, given.animals, few, given.prompts, given.steps)
+    if given.animals:
+        result = measure(bench, given.animals, few, given.prompts, given.steps)
+    else:
+        result = by_prompt(bench, given.prompts)
     if given.json:
         print(json.dumps(result, indent=1, ensure_ascii=False))
         return
