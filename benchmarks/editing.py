@@ -38,7 +38,7 @@ class Way:
     blended: bool = True
     sampler: str = "euler_ancestral"
     power: float = 0.5
-    threshold: float = 0.4
+    threshold: float = 0.3
     grow_source: int = 1
     grow_target: int = 1
     source_mask: bool = True

@@ -20,7 +20,7 @@ class IdentitySettings:
     """How a map becomes a mask."""
 
     power: float = 0.5  # λ of eq. 2; 0 leaves self-attention out
-    threshold: float = 0.4  # of the map between its least and its most
+    threshold: float = 0.3  # of the map between its least and its most
 
     def __post_init__(self) -> None:
         if not 0 <= self.power <= 4:

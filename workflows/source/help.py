@@ -13,6 +13,8 @@ from .scene import DEMO, SAMPLER, SOURCE_PROMPT, TARGETS
 
 FOLDER = Path(__file__).resolve().parents[2] / "nodes" / "web" / "docs" / "images"
 WIDEST, LEAST, GAP = 900, 160, 12
+THRESHOLD = 0.3
+POSES = "sitting", "jumping", "sleeping"
 SEEDS = 4, 11  # of the learned animal, and of the other one in the picture of several
 DRAWN = (
     "a standing orange cat",
@@ -163,6 +165,7 @@ def pages() -> tuple[dict[str, Any], dict[str, list[str]]]:
     viewer = sheet.node("HiPerAttentionViewer", **seen, **view, save_animation=False)
     made["record"] = [sheet.node("PreviewImage", images=[viewer, 4])]
     made |= of_sefi_ide(sheet)
+    made |= of_lipe(sheet, tail)
     return sheet.prompt, made
 
 
@@ -201,6 +204,60 @@ def of_sefi_ide(sheet: Sheet) -> dict[str, list[str]]:
         **clip,
     )
     made["sefi"] = [sheet.node("PreviewImage", images=[compared, 0])]
+    return made
+
+
+def of_lipe(sheet: Sheet, tail: Link) -> dict[str, list[str]]:
+    """A picture, where its subject is, its masks over the steps, and what became of it."""
+    poses = sheet.values(
+        "a sitting dog on grass\na jumping dog on grass\na sleeping dog on grass", ""
+    )
+    wires = {"model": [sheet.demo, 0], "latent": [sheet.latent, 0]}
+    source = sheet.text(SOURCE_PROMPT)
+    edited = sheet.node(
+        "HiPerEditPicture",
+        source=source,
+        target=sheet.text([poses, 0]),
+        negative=sheet.text(""),
+        word="dog",
+        steps=DEMO.steps,
+        cfg=DEMO.guidance,
+        sampler_name="euler_ancestral",
+        scheduler="normal",
+        seed=1,
+        strength=1.0,
+        clip=[sheet.demo, 1],
+        embedding=tail,
+        **wires,
+    )
+    row = {"column_labels": [poses, 3], "source": [sheet.animal, 0]}
+    made = {"edit": [sheet.grid(sheet.decode([edited, 0]), **row)]}
+
+    def marked(text: Link) -> Link:
+        word = {"word": "dog", "clip": [sheet.demo, 1]}
+        return [sheet.node("HiPerIdentityWord", conditioning=text, **word), 0]
+
+    schedule = {"steps": DEMO.steps, "scheduler": "normal"}
+    inverted = sheet.node(
+        "HiPerInvertPicture",
+        conditioning=marked(source),
+        method="ddpm",
+        seed=1,
+        **wires,
+        **schedule,
+    )
+    mask = sheet.node("MaskPreview", mask=[inverted, 2])
+    blend = {"inversion": [inverted, 0], "masks": "source and target", "model": [sheet.demo, 0]}
+    blended = sheet.node("HiPerBlendWithSource", threshold=THRESHOLD, **blend)
+    sampling = {"cfg": DEMO.guidance, "seed": 1, "denoise": 1.0, "sampler_name": "euler_ancestral"}
+    run = {"model": [blended, 0], "negative": sheet.text(""), "latent_image": [sheet.latent, 0]}
+    target = marked(sheet.text("a sleeping dog on grass"))
+    latent = sheet.node("KSampler", positive=target, **run, **schedule, **sampling)
+    masks = {"edit": [blended, 1], "latent": [latent, 0], "image": [sheet.animal, 0]}
+    figure = sheet.node("HiPerEditMasks", **masks)
+    result = sheet.node("PreviewImage", images=sheet.decode([latent, 0]))
+    made["invert"] = [sheet.animal, mask, result]
+    made["blend"] = [sheet.node("PreviewImage", images=[figure, 3])]
     return made
 
 
