@@ -23,7 +23,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--image", type=Path, help="your own picture instead of a drawn animal")
     parser.add_argument("--prompt", help="what the source picture shows, in the demo's words")
     parser.add_argument("--tokens", type=int, default=5, help="N, how many vectors (5)")
-    parser.add_argument("--strength", type=float, default=0.8, help="α (0.8)")
+    parser.add_argument("--strength", type=float, default=Showing.strength, help="α (paper: 0.8)")
     parser.add_argument("--steps", type=int, default=Showing.steps, help="steps of learning")
     parser.add_argument("--seed", type=int, default=0, help="which animal, and the noise")
     parser.add_argument("--out", type=Path, default=Path("hiper-demo.png"), help="the sheet")

@@ -11,7 +11,7 @@ from torch import Tensor
 from .captions import caption, random_scene
 from .pairs import Pair, Picture, caption_of_two, draw_picture, random_pair
 
-OF_TWO = 0.5  # the share of pictures that show two animals
+OF_TWO = 0.35  # the share of pictures that show two animals
 
 
 def random_picture(rng: random.Random, of_two: float = OF_TWO) -> Picture:

@@ -129,8 +129,8 @@ def main() -> None:
     parser.add_argument("--test", action="store_true", help="only report how often it is right")
     parser.add_argument("--out", type=Path, help="file of weights")
     parser.add_argument("--latents", type=Path, help="latents.pt of a training under way")
-    parser.add_argument("--steps", type=int, default=2000)
-    parser.add_argument("--pictures", type=int, default=10000)
+    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--pictures", type=int, default=26000)
     parser.add_argument("--seed", type=int, default=7)
     given = parser.parse_args()
     if given.latents:
