@@ -7,6 +7,7 @@ from comfy_api.v0_0_2 import io
 
 from ...hiper.attention.identity import IdentitySettings, mask_of
 from ...hiper.editing.inversion import DDPM, METHODS, Inversion
+from ...hiper.host.editing.identity import has_identity
 from ...hiper.host.editing.inverting import (
     REPLAYED_BY,
     Prompting,
@@ -15,6 +16,7 @@ from ...hiper.host.editing.inverting import (
     replayed,
     sigmas_of,
 )
+from ...hiper.host.families import why_unseen
 from ...hiper.prompts.placement import check_conditioning
 from ..latent import checked_latent
 from ..types import CATEGORY, InversionSocket
@@ -176,6 +178,8 @@ class InvertPicture(io.ComfyNode):
             model, prompting, samples, sigmas, method, seed, refinements, settings.power
         )
         told = report(inversion)
+        if inversion.seen is None and has_identity(conditioning):
+            told = f"{told.split(';')[0]}; {why_unseen(model)}"
         if check:
             error = reconstruction_error(inversion, replayed(model, prompting, inversion))
             by = REPLAYED_BY.get(method, "euler")

@@ -99,9 +99,14 @@ def watching(model: ModelPatcher, identity: IdentityMap) -> ModelPatcher:
     return patcher
 
 
+def has_identity(conditioning: list) -> bool:
+    """Whether an identity word or a tail says in any entry what the subject is."""
+    return any(identity_columns(prompt, options) for prompt, options in conditioning)
+
+
 def check_identity(model: ModelPatcher, conditioning: list, whose: str) -> None:
     """One sentence on a conditioning that has nothing by which its subject is found."""
-    if not any(identity_columns(prompt, options) for prompt, options in conditioning):
+    if not has_identity(conditioning):
         raise ValueError(
             f"The {whose} conditioning has neither an identity word nor a HiPer tail, so it isn't "
             "known where its subject is: put Identity Word or Compose behind its prompt, or paint "

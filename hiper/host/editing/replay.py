@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ...attention.identity import IdentityMap, IdentitySettings, mask_of
 from ...editing.inversion import NEAR, Inversion, fitted
-from ..families import class_names
+from ..families import class_names, why_unseen
 from .identity import IdentityWatch, check_identity
 
 KEY = "hiper_replay"
@@ -213,11 +213,13 @@ class _Run:
         elif self._blending is not None:
             kept = self._inversion.at(sigma, self._first, x)
             x.copy_(torch.lerp(kept, x, self._over(self._masks().union, x)))
-        try:
-            return executor(x, timestep, *args, **kwargs)
-        finally:
-            if self._blending is not None and here and len(self._steps) == self._step:
+        found = executor(x, timestep, *args, **kwargs)
+        if self._blending is not None:
+            if self._blending.from_target and self._identity.empty:
+                raise RuntimeError(why_unseen(self._guider.model_patcher))
+            if here and len(self._steps) == self._step:
                 self._steps.append(self._masks())
+        return found
 
     def _masks(self) -> Masks:
         target = self._none

@@ -31,7 +31,15 @@ def inverted(model, source=None):
     return invert(model, prompting, source, sigmas_of(model, "normal", STEPS), seed=3)
 
 
-def edited(model, inversion, sampler="euler_ancestral", noise_mask=None, positive=None, **how):
+def edited(
+    model,
+    inversion,
+    sampler="euler_ancestral",
+    noise_mask=None,
+    positive=None,
+    negative=None,
+    **how,
+):
     import comfy.samplers
 
     from hiper.host.editing.inverting import Prompting, sampled
@@ -39,7 +47,7 @@ def edited(model, inversion, sampler="euler_ancestral", noise_mask=None, positiv
 
     edit = Edit()
     own = replaying(model, inversion, Blending(**how), edit)
-    prompting = Prompting(positive or columns(text(seed=7)), text(seed=2), 5.0)
+    prompting = Prompting(positive or columns(text(seed=7)), negative or text(seed=2), 5.0)
     sampler = comfy.samplers.sampler_object(sampler)
     return sampled(own, prompting, inversion, sampler, 1, noise_mask=noise_mask), edit
 
@@ -203,3 +211,55 @@ def test_a_prompt_without_the_identity_is_refused() -> None:
     model = tiny_unet()
     with pytest.raises(ValueError, match="neither an identity word nor a HiPer tail"):
         edited(model, inverted(model), positive=text(seed=7))
+
+
+@pytest.mark.parametrize(
+    "name", ["SD 1.x", "SDXL", "SD 3", "Flux", "Flux.2", "Z-Image", "Qwen-Image"]
+)
+def test_families(name: str) -> None:
+    """Inverted, found and edited on the families whose attention can be read."""
+    from support.tiny_families import TINY
+    from support.tiny_models import build, is_known, prompt
+    from support.tiny_models import picture as tiny_picture
+
+    tiny = TINY[name]
+    if not is_known(tiny):
+        pytest.skip("not in this ComfyUI")
+    from hiper.host.editing.identity import marked
+    from hiper.host.editing.inverting import Prompting, invert, sigmas_of
+
+    model, source = build(tiny), tiny_picture(tiny)
+    one, two = prompt(tiny), prompt(tiny, seed=8)
+    own = marked(one, [(2,)] * len(one))
+    sigmas = sigmas_of(model, "normal", 3)
+    found = invert(model, Prompting(own, own), source, sigmas, seed=3)
+    assert found.seen is not None and 0 < float(found.seen.mean()) < 1
+    result, edit = edited(model, found, positive=marked(two, [(2,)] * len(two)), negative=one)
+    free = edit.steps[-1].union > 0
+    kept = (~free).reshape(1, *(1,) * (source.ndim - 3), *free.shape[-2:]).expand_as(source)
+    assert torch.equal(result[kept], source[kept]) and torch.isfinite(result).all()
+
+
+def test_a_family_whose_attention_cant_be_read_is_refused() -> None:
+    from support.tiny_families import TINY
+    from support.tiny_models import build, is_known, prompt
+
+    from hiper.host.editing.identity import check_identity, marked
+
+    tiny = TINY["Anima"]
+    if not is_known(tiny):
+        pytest.skip("not in this ComfyUI")
+    one = prompt(tiny)
+    with pytest.raises(ValueError, match=r"attention of this model .* can't be shown"):
+        check_identity(build(tiny), marked(one, [(2,)]), "source")
+
+
+def test_attention_that_is_not_heard_is_said(monkeypatch) -> None:
+    """Some families' is only where PyTorch's own function does it."""
+    from hiper.attention.identity import IdentityMap
+
+    model = tiny_unet()
+    found = inverted(model)
+    monkeypatch.setattr(IdentityMap, "hear", lambda *_: None)
+    with pytest.raises(RuntimeError, match="No cross-attention to the prompt was seen"):
+        edited(model, found)
