@@ -15,6 +15,7 @@ ORDER = (
     "augmentation",
     "prompts",
     "attention",
+    "editing",
     "learning",
     "files",
     "figures",
@@ -33,6 +34,7 @@ IN_HOST = (
     "model",
     "progress",
     "learning",
+    "editing",
 )
 NO_SIGHT = {("files", "learning"), ("learning", "files")}  # neither knows the other
 OF_COMFYUI = {"comfy", "comfy_api", "comfy_execution", "comfy_extras", "folder_paths", "nodes"}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 
-import comfy.samplers
-import latent_preview
 from comfy_api.v0_0_2 import io
 from torch import Tensor
 
@@ -13,7 +11,16 @@ from ...hiper.attention.identity import IdentitySettings
 from ...hiper.editing.inversion import DDPM, METHODS, fitted
 from ...hiper.embedding import HiperEmbedding
 from ...hiper.host.editing.identity import check_identity
-from ...hiper.host.editing.inverting import Prompting, invert, sampled, sigmas_of
+from ...hiper.host.editing.inverting import (
+    SAMPLERS,
+    SCHEDULERS,
+    Prompting,
+    following,
+    invert,
+    sampled,
+    sampler_named,
+    sigmas_of,
+)
 from ...hiper.host.editing.replay import Blending, Edit, replaying
 from ...hiper.host.graph import running_node
 from ...hiper.prompts.placement import check_conditioning
@@ -67,14 +74,14 @@ class EditPicture(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "sampler_name",
-                    options=list(comfy.samplers.SAMPLER_NAMES),
+                    options=list(SAMPLERS),
                     default="euler_ancestral",
                     tooltip="euler_ancestral goes exactly along the inversion of ddpm, and keeps "
                     "the subject best.",
                 ),
                 io.Combo.Input(
                     "scheduler",
-                    options=list(comfy.samplers.SCHEDULER_NAMES),
+                    options=list(SCHEDULERS),
                     default="normal",
                     tooltip="As in KSampler.",
                 ),
@@ -189,7 +196,7 @@ class EditPicture(io.ComfyNode):
             method,
             seed,
             power=settings.power,
-            callback=latent_preview.prepare_callback(model, len(sigmas) - 1),
+            callback=following(model, len(sigmas) - 1),
         )
         inverted = time.perf_counter()
         grown = Blending.grow_source, Blending.grow_target
@@ -199,9 +206,9 @@ class EditPicture(io.ComfyNode):
             replaying(model, inversion, blending, edit),
             Prompting(both[1], negative, cfg),
             inversion,
-            comfy.samplers.sampler_object(sampler_name),
+            sampler_named(sampler_name),
             seed,
-            latent_preview.prepare_callback(model, len(sigmas) - 1),
+            following(model, len(sigmas) - 1),
             latent.get("noise_mask"),
         )
         free = edit.steps[-1].union

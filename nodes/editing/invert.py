@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import comfy.samplers
 from comfy_api.v0_0_2 import io
 
 from ...hiper.attention.identity import IdentitySettings, mask_of
@@ -10,6 +9,7 @@ from ...hiper.editing.inversion import DDPM, METHODS, Inversion
 from ...hiper.host.editing.identity import has_identity
 from ...hiper.host.editing.inverting import (
     REPLAYED_BY,
+    SCHEDULERS,
     Prompting,
     invert,
     reconstruction_error,
@@ -50,7 +50,7 @@ class InvertPicture(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "scheduler",
-                    options=list(comfy.samplers.SCHEDULER_NAMES),
+                    options=list(SCHEDULERS),
                     default="normal",
                     tooltip="The sampler's scheduler.",
                 ),

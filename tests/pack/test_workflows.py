@@ -22,9 +22,13 @@ NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
 # fewer steps and smaller pictures than a person wants, and the demo model for a checkpoint of
 # gigabytes; everything else stays as shipped
 FAST = {
-    "HiPerLearnEmbedding": {"steps": 2, "batch_size": 1, "preview_every": 0},
+    "HiPerLearnEmbedding": {"steps": 2, "batch_size": 1, "preview_every": 0, "auto_stop": False},
     "HiPerSefiSettings": {"stages": 2},  # no more than there are steps
     "KSampler": {"steps": 2},
+    "HiPerInvertPicture": {"steps": 2},
+    "HiPerEditPicture": {"steps": 2},
+    "HiPerExchangeParts": {"stages": "all"},
+    "TrainLoraNode": {"steps": 2},
     "EmptyLatentImage": {"width": 64, "height": 64},
 }
 LOADERS = ("HiPerLoadDemoModel", "CheckpointLoaderSimple", "HiPerDrawDemoAnimal", "LoadImage")

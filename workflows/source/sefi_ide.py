@@ -121,7 +121,7 @@ def parts(graph: Graph, stage: Stage) -> None:
         conditioning=source,
         latent=scene.latent,
         steps=1,
-        learning_rate=1e-6,
+        learning_rate=1e-3,
         recipe="paper",
         auto_stop=False,
         preview_every=0,

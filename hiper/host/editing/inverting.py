@@ -9,6 +9,7 @@ import comfy.k_diffusion.sampling
 import comfy.model_sampling
 import comfy.sample
 import comfy.samplers
+import latent_preview
 import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
@@ -19,6 +20,8 @@ from ..families import class_names
 from .identity import watching
 from .replay import replaying
 
+SAMPLERS = tuple(comfy.samplers.SAMPLER_NAMES)
+SCHEDULERS = tuple(comfy.samplers.SCHEDULER_NAMES)
 REPLAYED_BY = {DDPM: "euler_ancestral"}  # any sampler without noise, for the other
 
 
@@ -35,6 +38,16 @@ def sigmas_of(model: ModelPatcher, scheduler: str, steps: int) -> Tensor:
     """The σs that KSampler would use, all of them."""
     sampling = model.get_model_object("model_sampling")
     return comfy.samplers.calculate_sigmas(sampling, scheduler, steps).cpu()
+
+
+def sampler_named(name: str) -> comfy.samplers.Sampler:
+    """One of ComfyUI's own samplers."""
+    return comfy.samplers.sampler_object(name)
+
+
+def following(model: ModelPatcher, steps: int) -> Callable:
+    """What shows a run's progress on its node, with ComfyUI's own live preview."""
+    return latent_preview.prepare_callback(model, steps)
 
 
 def invert(
