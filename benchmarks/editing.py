@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 import time
@@ -88,7 +89,7 @@ class Editing:
         return self.clip.encode_from_tokens_scheduled(self.clip.tokenize(""))
 
     def edited(self, way: Way, tails: Tensor | None) -> tuple[Tensor, dict, float]:
-        """Latents of all cases, what the masks were, and the seconds it took."""
+        """Latents of all cases, what the masks were, and the processor's seconds that it took."""
         import comfy.sample
         import comfy.samplers
 
@@ -102,7 +103,7 @@ class Editing:
         sigmas = sigmas_of(self.model, "normal", STEPS)
         sampler = comfy.samplers.sampler_object(way.sampler)
         to = Prompting(target, self.negative(), way.guidance)
-        began = time.perf_counter()
+        began = time.process_time()
         if way.method is None:
             mask = self._drawn_masks() if way.inpainted else None
             started = self.clean if way.inpainted else torch.zeros_like(self.clean)
@@ -111,7 +112,7 @@ class Editing:
                 self.model, noise, to.guidance, sampler, sigmas, to.positive, to.negative,
                 started, noise_mask=mask, disable_pbar=True, seed=2,
             )  # fmt: skip
-            return found, {}, time.perf_counter() - began
+            return found, {}, time.process_time() - began
         of = Prompting(source, self.negative(), way.source_guidance)
         power = way.power if way.blended else None
         inversion = invert(self.model, of, self.clean, sigmas, way.method, power=power)
@@ -122,7 +123,7 @@ class Editing:
         edit = Edit()
         model = replaying(self.model, inversion, blending if way.blended else None, edit)
         found = sampled(model, to, inversion, sampler, seed=2)
-        seconds = time.perf_counter() - began
+        seconds = time.process_time() - began
         masks = {}
         if edit.steps:
             masks = {
@@ -150,8 +151,8 @@ class Editing:
             found[str(guidance)] = float(f"{error:.2g}")
         return found
 
-    def references(self, captions: bool) -> Tensor:
-        """Tails from four pictures of each animal, with a prompt each or one for all of them."""
+    def reference_scenes(self) -> list[list[Scene]]:
+        """Each animal's picture and others of it, elsewhere and doing something else."""
         rng = random.Random("references")
         others = [
             [c.scene, *(random_scene(rng, c.scene.coat) for _ in range(REFERENCES - 1))]
@@ -159,6 +160,11 @@ class Editing:
         ]
         for scenes in others:
             scenes[1:] = [replace(scene, animal=scenes[0].animal) for scene in scenes[1:]]
+        return others
+
+    def references(self, captions: bool) -> Tensor:
+        """Tails from four pictures of each animal, with a prompt each or one for all of them."""
+        others = self.reference_scenes()
         settings = LearningSettings(
             self.steps, Showing.learning_rate, seed=0, recipe=Showing.recipe
         )
@@ -179,8 +185,18 @@ class Editing:
         both = [torch.maximum(mask_at(c.scene, CELLS), mask_at(t, CELLS)) for c, t in pairs]
         return (torch.stack(both) > 0.1).float()[:, None]
 
+    def one(self, number: int, model) -> Editing:
+        """One animal alone, on a model of its own."""
+        alone = copy.copy(self)
+        alone.cases, alone.model = self.cases[number : number + 1], model
+        alone.clean = self.clean[number : number + 1]
+        return alone
+
     def row(self, way: Way, tails: Tensor | None = None) -> dict:
-        latents, masks, seconds = self.edited(way, self.tails if tails is None else tails)
+        return self.told(way, *self.edited(way, self.tails if tails is None else tails))
+
+    def told(self, way: Way, latents: Tensor, masks: dict, seconds: float) -> dict:
+        """What came of a way to edit, in numbers."""
         judged = self.bench.judged(self.cases, latents)
         pictures = (drawn(self.bench.model, latents) + 1) / 2
         each = list(zip(pictures, self.pictures, self.cases, self.targets, strict=True))

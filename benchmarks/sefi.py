@@ -222,12 +222,12 @@ def measured(
     return result
 
 
-def chosen(animals: int, steps: int, batch: int) -> list[dict]:
+def chosen(animals: int, steps: int, batch: int, weights: list[float]) -> list[dict]:
     """The weights of the attention loss on other animals than those that are reported."""
     found = Sefi(animals, 1, steps, batch)
     rows = []
-    ways = [PLAIN, *(replace(WAYS[1], focus=w) for w in WEIGHTS)]
-    ways += [replace(WAYS[2], focus=w) for w in WEIGHTS]
+    ways = [PLAIN, *(replace(WAYS[1], focus=w) for w in weights)]
+    ways += [replace(WAYS[2], focus=w) for w in weights]
     for way in ways:
         tails = found.learned(way)
         for strength in (0.8, 1.0):
@@ -249,6 +249,7 @@ def main() -> None:
     parser.add_argument(
         "--choose", action="store_true", help="λ, on at most 25 animals of the choosing set"
     )
+    parser.add_argument("--weights", nargs="*", type=float, default=WEIGHTS, help="to choose among")
     parser.add_argument("--no-cost", action="store_true", help="time no full-size step")
     parser.add_argument("--json", action="store_true", help="print one object")
     given = parser.parse_args()
@@ -259,7 +260,7 @@ def main() -> None:
         "focus": FOCUS,
     }
     if given.choose:
-        found["chosen"] = chosen(min(given.animals, 25), given.steps, given.batch)
+        found["chosen"] = chosen(min(given.animals, 25), given.steps, given.batch, given.weights)
     elif given.ways:
         cases = Sefi(given.animals, given.seed, given.steps, given.batch)
         found |= measured(cases, given.ways)

@@ -12,8 +12,14 @@ from ..hiper.embedding import HiperEmbedding
 from ..hiper.host.attention.keeping import check_keepable, keep
 from ..hiper.host.attention.values import bring_values, check_two_roles_of
 from ..hiper.host.graph import running_node
-from ..hiper.prompts.families import APPEND, REPLACE, families_of_text, family_named, last_encoder
-from ..hiper.prompts.placement import behind, check_conditioning, compose, free_padding
+from ..hiper.prompts.families import REPLACE, families_of_text, family_named, last_encoder
+from ..hiper.prompts.placement import (
+    behind,
+    check_conditioning,
+    compose,
+    free_padding,
+    written,
+)
 from ..hiper.prompts.tails import TailMark, tails_in
 from .last_layer import last_layer, warn_of_another
 from .subject_word import columns_of
@@ -173,10 +179,8 @@ def where_kept(
         likely = families_of_text(prompt, options)[:1] if named is None else (named,)
         family = likely[0] if likely else None
         check_keepable(family)
-        columns = list(range(prompt.shape[1]))
-        if embedding.details.placement == APPEND:
-            tails = {c for mark in tails_in(prompt, options, silent=True) for c in mark.columns}
-            columns = [column for column in columns if column not in tails]
+        tails = tails_in(prompt, options, silent=True)
+        columns = written(prompt.shape[1], tails, embedding.details.placement)
         found.append(() if region is not None else columns_of(keep_to, said, columns, clip, family))
     return found
 

@@ -37,7 +37,6 @@ class IdentityMap:
         self._power = power
         self._cross: dict[tuple[int, int], Tensor] = {}  # sums (B, h, w), each layer's mean at 1
         self._self: dict[tuple[int, int], Tensor] = {}  # sums (B, L, L)
-        self._heard = 0
         self._layers = 0
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -196,6 +196,15 @@ def check_family(embedding: HiperEmbedding, prompt: Tensor, options: dict[str, A
                 f"gives up to {family.padded_to} tokens, but this prompt is {length} tokens "
                 f"without any: encode it with {family.name}'s own text encoder."
             )
+
+
+def written(length: int, tails: Iterable[TailMark], placement: str | None) -> list[int]:
+    """The columns that the text encoder gave; appended tails stand behind or between them."""
+    columns = list(range(length))
+    if placement != APPEND:
+        return columns
+    taken = {column for mark in tails for column in mark.columns}
+    return [column for column in columns if column not in taken]
 
 
 def free_padding(options: dict[str, Any], end: int, length: int) -> int | None:

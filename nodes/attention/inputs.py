@@ -14,8 +14,8 @@ from ...hiper.figures.images import to_pictures
 from ...hiper.figures.shown import same_shape
 from ...hiper.host.families import check_width
 from ...hiper.host.tokenizer import read_parts
-from ...hiper.prompts.families import APPEND, Family, family_of_model
-from ...hiper.prompts.placement import check_conditioning
+from ...hiper.prompts.families import family_of_model
+from ...hiper.prompts.placement import check_conditioning, written
 from ..words import Spoken, given_texts
 
 LAYERS = {"all": None, "latent size": 1, "1/2": 2, "1/4": 4, "1/8": 8}
@@ -107,7 +107,8 @@ def with_labels(
         if not said.known:
             continue
         try:
-            columns = written(maps.prompts[prompt], family)
+            own, placement = maps.prompts[prompt], family and family.placement
+            columns = written(own.length, own.tails, placement)
             words = read_parts(clip, said.texts, columns, family)
         except ValueError:
             if given:
@@ -133,12 +134,3 @@ def unnamed(maps: AttentionMaps, prompts: tuple[int, ...], clip: Any, labels: st
     if clip is None or all(maps.prompts[prompt].words for prompt in prompts):
         return ""
     return f"; the prompt's words are not known here: write them into {labels}"
-
-
-def written(prompt: Prompt, family: Family | None) -> list[int]:
-    """The columns that the text encoder gave; appended tails stand behind or between them."""
-    columns = list(range(prompt.length))
-    if family is None or family.placement != APPEND:
-        return columns
-    tails = {column for mark in prompt.tails for column in mark.columns}
-    return [column for column in columns if column not in tails]

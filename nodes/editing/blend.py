@@ -10,7 +10,6 @@ from ...hiper.editing.inversion import Inversion
 from ...hiper.host.editing.replay import Blending, Edit, replaying
 from ...hiper.host.masks import on_latents
 from ..types import CATEGORY, EditSocket, InversionSocket
-from .invert import SELF_ATTENTION
 
 BOTH, SOURCE, TARGET, NONE = "source and target", "source", "target", "painted alone"
 MASKS = {BOTH: (True, True), SOURCE: (True, False), TARGET: (False, True), NONE: (False, False)}
@@ -50,7 +49,7 @@ class BlendWithSource(io.ComfyNode):
                 ),
                 io.Float.Input(
                     "self_attention",
-                    default=SELF_ATTENTION,
+                    default=IdentitySettings.power,
                     min=0.0,
                     max=4.0,
                     step=0.05,
@@ -101,7 +100,7 @@ class BlendWithSource(io.ComfyNode):
         inversion: Inversion,
         masks: str,
         threshold: float,
-        self_attention: float = SELF_ATTENTION,
+        self_attention: float = IdentitySettings.power,
         grow_source: int = Blending.grow_source,
         grow_target: int = Blending.grow_target,
         mask=None,

@@ -27,10 +27,9 @@ from ...hiper.prompts.placement import check_conditioning
 from ..compose import composed
 from ..latent import checked_latent
 from ..types import CATEGORY, HiperEmbeddingSocket
-from ..words import spoken
+from ..words import Spoken, spoken
 from .blend import BOTH, MASKS, blending_of
 from .identity_word import with_identity
-from .invert import SELF_ATTENTION
 
 
 class EditPicture(io.ComfyNode):
@@ -174,7 +173,7 @@ class EditPicture(io.ComfyNode):
     ) -> io.NodeOutput:
         check_conditioning(source)
         check_conditioning(target)
-        settings = IdentitySettings(SELF_ATTENTION, threshold)
+        settings = IdentitySettings(threshold=threshold)
         samples = checked_latent(latent, model, learned=True)
         both = []
         for name, prompt in (("source", source), ("target", target)):
@@ -182,6 +181,7 @@ class EditPicture(io.ComfyNode):
             if embedding is not None:
                 prompt = composed(prompt, embedding, strength, said, clip)
             if word.strip():
+                check_spoken(word, said, name)
                 prompt = with_identity(prompt, word, said, clip)
             if MASKS[masks][len(both)]:
                 check_identity(model, prompt, name)
@@ -216,6 +216,16 @@ class EditPicture(io.ComfyNode):
         out = {key: value for key, value in latent.items() if key != "noise_mask"}
         out["samples"] = edited
         return io.NodeOutput(out, free, report(samples, edited, free, seconds))
+
+
+def check_spoken(word: str, said: list[Spoken], whose: str) -> None:
+    """One sentence on a prompt whose words the graph doesn't say."""
+    if not all(own.known for own in said):
+        raise ValueError(
+            f"The word {word.strip()!r} is to be found in the {whose} prompt, but its words can't "
+            "be found in the graph: put Identity Word behind it, write the prompt into its text, "
+            "and do so with both prompts; then clear word here."
+        )
 
 
 def report(source: Tensor, edited: Tensor, free: Tensor, seconds: tuple[float, float]) -> str:

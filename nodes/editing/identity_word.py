@@ -7,7 +7,7 @@ from comfy_api.v0_0_2 import io
 from ...hiper.host.editing.identity import marked
 from ...hiper.host.graph import running_node
 from ...hiper.prompts.families import families_of_text
-from ...hiper.prompts.placement import check_conditioning
+from ...hiper.prompts.placement import check_conditioning, written
 from ...hiper.prompts.tails import tails_in
 from ..subject_word import columns_of
 from ..types import CATEGORY
@@ -72,9 +72,7 @@ def with_identity(conditioning: list, word: str, said: list, clip) -> list:
     for (prompt, options), own in zip(conditioning, said, strict=True):
         likely = families_of_text(prompt, options)[:1]
         family = likely[0] if likely else None
-        tails = {c for mark in tails_in(prompt, options, silent=True) for c in mark.columns}
-        there = list(range(prompt.shape[1]))
-        if family is not None and family.placement == "append":
-            there = [column for column in there if column not in tails]
+        tails = tails_in(prompt, options, silent=True)
+        there = written(prompt.shape[1], tails, family and family.placement)
         columns.append(columns_of(word, own, there, clip, family))
     return marked(conditioning, columns)

@@ -21,8 +21,6 @@ from ...hiper.prompts.placement import check_conditioning
 from ..latent import checked_latent
 from ..types import CATEGORY, InversionSocket
 
-SELF_ATTENTION = 0.5
-
 
 class InvertPicture(io.ComfyNode):
     """LIPE's inversion of the test picture under its source prompt."""
@@ -72,7 +70,7 @@ class InvertPicture(io.ComfyNode):
                 ),
                 io.Float.Input(
                     "self_attention",
-                    default=SELF_ATTENTION,
+                    default=IdentitySettings.power,
                     min=0.0,
                     max=4.0,
                     step=0.05,
@@ -156,7 +154,7 @@ class InvertPicture(io.ComfyNode):
         scheduler: str,
         method: str,
         seed: int,
-        self_attention: float = SELF_ATTENTION,
+        self_attention: float = IdentitySettings.power,
         threshold: float = IdentitySettings.threshold,
         cfg: float = 1.0,
         refinements: int = 0,

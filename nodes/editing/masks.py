@@ -6,9 +6,10 @@ import torch
 from comfy_api.v0_0_2 import io
 from PIL import Image
 
-from ...hiper.figures.edit import StepMasks, masks_over_steps
+from ...hiper.editing.masks import Masks
+from ...hiper.figures.edit import masks_over_steps
 from ...hiper.figures.images import to_image, to_pictures
-from ...hiper.host.editing.replay import Edit, Masks
+from ...hiper.host.editing.replay import Edit
 from ..types import CATEGORY, EditSocket
 
 CELL = 256
@@ -56,7 +57,7 @@ class EditMasks(io.ComfyNode):
 
 def figure(steps: list[Masks], number: int, image) -> Image.Image:
     """One picture's masks over the steps."""
-    own = [StepMasks(s.source[number], s.target[number], s.painted[number]) for s in steps]
+    own = [step.of(number) for step in steps]
     height, width = own[0].source.shape
     picture = Image.new("RGB", (16 * width, 16 * height), "#8a93a3")
     if image is not None:

@@ -4,52 +4,8 @@ from __future__ import annotations
 
 import pytest
 from support.comfyui_server import PromptError, Server
-from support.graphs import Graph, node, sampler
-
-SOURCE, TARGET = "a sitting dog on grass", "a sleeping dog on grass"
-STEPS = 4
-
-
-def demo(**change) -> Graph:
-    return {
-        "loader": node("HiPerLoadDemoModel"),
-        "drawn": node("HiPerDrawDemoAnimal", animal="dog", pose="sitting", ground="grass", seed=0),
-        "picture": node("VAEEncode", pixels=["drawn", 0], vae=["loader", 2]),
-        "source text": node("CLIPTextEncode", text=SOURCE, clip=["loader", 1]),
-        "target text": node("CLIPTextEncode", text=TARGET, clip=["loader", 1]),
-        "negative": node("CLIPTextEncode", text="", clip=["loader", 1]),
-        "source": word("source text"),
-        "target": word("target text"),
-        "invert": inverted(**change),
-    }
-
-
-def word(of: str, **change) -> dict:
-    given = {"conditioning": [of, 0], "word": "dog", "clip": ["loader", 1]} | change
-    return node("HiPerIdentityWord", **given)
-
-
-def inverted(**change) -> dict:
-    given = {"model": ["loader", 0], "conditioning": ["source", 0], "latent": ["picture", 0]}
-    given |= {"steps": STEPS, "scheduler": "normal", "method": "ddpm", "seed": 1}
-    return node("HiPerInvertPicture", **(given | change))
-
-
-def blended(**change) -> dict:
-    given = {"model": ["loader", 0], "inversion": ["invert", 0], "masks": "source and target"}
-    return node("HiPerBlendWithSource", **(given | {"threshold": 0.4} | change))
-
-
-def editing(sampling: dict | None = None, **change) -> Graph:
-    graph = demo() | {"blend": blended(**change)}
-    given = {"model": ["blend", 0], "latent_image": ["picture", 0], "steps": STEPS}
-    given |= {"sampler_name": "euler_ancestral", "scheduler": "normal"}
-    given |= sampling or {}
-    graph["sampler"] = sampler(given.pop("positive", "target"), **given)
-    graph["masks"] = node("HiPerEditMasks", edit=["blend", 1], latent=["sampler", 0])
-    graph["shown"] = node("PreviewImage", images=["masks", 3])
-    graph["digest"] = node("HiPerTestDigest", latent=["sampler", 0])
-    return graph
+from support.editing_graphs import STEPS, blended, demo, editing
+from support.graphs import Graph, node
 
 
 def test_ddpm_says_how_exactly_it_is_drawn_again(server: Server) -> None:
@@ -66,10 +22,9 @@ def test_any_sampler_edits(server: Server, name: str) -> None:
     assert len(found["shown"]["images"]) == 1
 
 
-def test_edit_picture(server: Server) -> None:
+def edit_picture(**change) -> Graph:
     graph = demo()
-    graph["edit"] = node(
-        "HiPerEditPicture",
+    given = dict(
         model=["loader", 0],
         source=["source text", 0],
         target=["target text", 0],
@@ -84,10 +39,25 @@ def test_edit_picture(server: Server) -> None:
         strength=1.0,
         clip=["loader", 1],
     )
+    graph["edit"] = node("HiPerEditPicture", **(given | change))
     graph["report"] = node("PreviewAny", source=["edit", 2])
     graph["digest"] = node("HiPerTestDigest", latent=["edit", 0])
-    said = server.run(graph)["report"]["text"][0]
+    return graph
+
+
+def test_edit_picture(server: Server) -> None:
+    said = server.run(edit_picture())["report"]["text"][0]
     assert "of the picture could change" in said
+
+
+@pytest.mark.parametrize("socket", ["source", "target"])
+def test_edit_picture_says_which_prompt_has_no_words(server: Server, socket: str) -> None:
+    graph = edit_picture(**{socket: ["unknown", 0]})
+    graph["unknown"] = node(
+        "HiPerTestConditioning", width=128, length=77, pooled=0, seed=0, entries=1
+    )
+    with pytest.raises(PromptError, match=f"in the {socket} prompt, .* put Identity Word behind"):
+        server.run(graph)
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ class LimitedModel(io.ComfyNode):
 
 
 class FailingModel(io.ComfyNode):
-    """Fails in one of several ways at one of its calls while learning."""
+    """Fails in one of several ways at one of its calls, while learning or while sampling."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -96,25 +96,31 @@ class FailingModel(io.ComfyNode):
             inputs=[
                 io.Model.Input("model"),
                 io.Int.Input("call", min=1),
-                io.Combo.Input("how", options=["NaN", "error", "cancel before", "cancel after"]),
+                io.Combo.Input(
+                    "how",
+                    options=["NaN", "error", "cancel before", "cancel after", "out of memory"],
+                ),
                 io.Int.Input("copy", optional=True),  # another counts its calls anew
+                io.Boolean.Input("sampling", optional=True),  # without gradients
             ],
             outputs=[io.Model.Output()],
         )
 
     @classmethod
-    def execute(cls, model, call, how, copy=0):
+    def execute(cls, model, call, how, copy=0, sampling=False):
         calls = 0
 
         def failing(executor, *args, **kwargs):
             nonlocal calls
-            if not torch.is_grad_enabled():
+            if torch.is_grad_enabled() == sampling:
                 return executor(*args, **kwargs)
             calls += 1
             if calls != call:
                 return executor(*args, **kwargs)
             if how == "error":
                 raise RuntimeError("a failure to order")
+            if how == "out of memory":
+                raise comfy.model_management.OOM_EXCEPTION("to order")
             if how == "cancel before":
                 comfy.model_management.interrupt_current_processing()
             out = executor(*args, **kwargs)

@@ -45,6 +45,13 @@ class Editing(Scene):
         )
         return node["conditioning"]
 
+    def prompts(self, marked: bool = False) -> tuple[Socket, Socket, Socket]:
+        """Source, target and negative, the subject marked in the first two where asked for."""
+        own = self.marked if marked else lambda prompt: prompt
+        source = own(self.prompt(SOURCE, "Source prompt"))
+        target = own(self.prompt(TARGET, "Target prompt"))
+        return source, target, self.prompt("", "Negative prompt")
+
     def inverted(self, source: Socket) -> Socket:
         return self.graph.node(
             "HiPerInvertPicture",
@@ -117,9 +124,7 @@ def masks(graph: Graph, stage: Stage) -> None:
     scene = Editing(graph, stage)
     scene.picture()
     graph.group("2 · Which word is the subject")
-    source = scene.marked(scene.prompt(SOURCE, "Source prompt"))
-    target = scene.marked(scene.prompt(TARGET, "Target prompt"))
-    negative = scene.prompt("", "Negative prompt")
+    source, target, negative = scene.prompts(marked=True)
     graph.group("3 · Invert, then blend while sampling")
     inversion = scene.inverted(source)
     latent, found = scene.blended(inversion, target, negative, "Blend with both masks")
@@ -143,9 +148,7 @@ def ablation(graph: Graph, stage: Stage) -> None:
     scene = Editing(graph, stage)
     scene.picture()
     graph.group("2 · Which word is the subject")
-    source = scene.marked(scene.prompt(SOURCE, "Source prompt"))
-    target = scene.marked(scene.prompt(TARGET, "Target prompt"))
-    negative = scene.prompt("", "Negative prompt")
+    source, target, negative = scene.prompts(marked=True)
     inversion = scene.inverted(source)
     everywhere = graph.node("SolidMask", value=1.0, width=stage.size, height=stage.size)["MASK"]
     ways = {
@@ -187,9 +190,7 @@ def several_pictures(graph: Graph, stage: Stage) -> None:
         height=120,
     )
     graph.group("4 · Edit")
-    source = scene.prompt(SOURCE, "Source prompt")
-    target = scene.prompt(TARGET, "Target prompt")
-    negative = scene.prompt("", "Negative prompt")
+    source, target, negative = scene.prompts()
     edited = scene.edit(source, target, negative, embedding=embedding)
     graph.column()
     scene.compared([edited], "edited")
@@ -220,9 +221,7 @@ def tuned_prior(graph: Graph, stage: Stage) -> None:
         height=140,
     )
     graph.group("4 · Edit")
-    source = scene.prompt(SOURCE, "Source prompt")
-    target = scene.prompt(TARGET, "Target prompt")
-    negative = scene.prompt("", "Negative prompt")
+    source, target, negative = scene.prompts()
     edited = scene.edit(source, target, negative, model=next(iter(tuned.values())))
     graph.column()
     scene.compared([edited], "edited")

@@ -1,18 +1,18 @@
 """One sampling run looked at: which entry, which step, which layer.
 
-The wrapper around a whole run hangs three more into that run's own options: one tells model calls
-apart, one knows the conditioning entries, and the observer looks on next to the model.
+The wrapper around a whole run hangs more into that run's own options: one tells the sampler's own
+predictions, which know the conditioning entries, and the observer looks on next to the model.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from comfy.patcher_extension import WrappersMP, add_wrapper_with_key
 from torch import Tensor
 
 from ...attention.calls import AttentionCall, without_repeats
@@ -22,6 +22,7 @@ from ...attention.stages import StageMaps
 from ...prompts.tails import STAGE, plain, tails_in
 from ..families import family_of, why_unseen
 from .observer import KEY, Observer, Owner, Tell
+from .predictions import Predictions
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,6 @@ class Run:
         self._numbers: dict[tuple[Any, str], _Row | None] = {}
         self._counts: dict[str, int] = {}
         self._entries: dict[tuple[Any, int], tuple[str, dict]] = {}
-        self._fresh = False
         self._in_force = False
         self._rows: list[_Row | None] = []
         self._family = family_of(guider.model_patcher)
@@ -56,11 +56,7 @@ class Run:
 
     def watch(self, model_options: dict[str, Any]) -> None:
         """Install into this run's copy of the options; they are thrown away with the run."""
-        for kind, wrapper in (
-            (WrappersMP.PREDICT_NOISE, self._predict_noise),
-            (WrappersMP.CALC_COND_BATCH, self._calc_cond_batch),
-        ):
-            add_wrapper_with_key(kind, KEY, wrapper, model_options, is_model_options=True)
+        Predictions(self._listening).install(KEY, model_options)
         self._observer.install(model_options)
 
     def maps(self) -> StageMaps:
@@ -98,25 +94,15 @@ class Run:
             )
         return why_unseen(self._guider.model_patcher)
 
-    # the wrappers, outermost first
+    # looking on, from the outside in
 
-    def _predict_noise(self, executor, *args, **kwargs):
-        """One prediction of the sampler; extra calls of the model within it are not its own."""
-        self._fresh = True
-        try:
-            return executor(*args, **kwargs)
-        finally:
-            self._fresh = False
-
-    def _calc_cond_batch(self, executor, model, conds, x_in, timestep, model_options):
-        if not self._fresh:
-            return executor(model, conds, x_in, timestep, model_options)
-        self._fresh = False
+    def _listening(self, model, conds, x_in, timestep) -> AbstractContextManager:
+        """Around one prediction of the sampler's: its step, and whether that is wanted."""
         self.calls += 1
         sigma = float(timestep.flatten()[0])
         step = self._step_at(sigma)
         if not self.gathering.wants(step):
-            return executor(model, conds, x_in, timestep, model_options)
+            return nullcontext()
         moment = float(model.model_sampling.timestep(timestep.flatten()[:1])[0])
         self.gathering.start(SamplingStep(step, sigma, moment))
         self._entries = {}
@@ -127,8 +113,7 @@ class Run:
         for owner in self._entries:  # in the person's order: the model is called in another
             self._row(owner, x_in.device)
         self._device = x_in.device
-        with self._observer.listening(self._hear):
-            return executor(model, conds, x_in, timestep, model_options)
+        return self._observer.listening(self._hear)
 
     def _hear(self, owners: Sequence[Owner]) -> Tell | None:
         """Whose rows the coming model call has, and whether any of them are wanted."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from comfy.model_patcher import ModelPatcher
-from comfy.patcher_extension import WrappersMP, add_wrapper_with_key
+from comfy.patcher_extension import WrappersMP
 
 from ...attention.calls import CROSS, SELF, AttentionCall
 from ...attention.identity import IdentityMap
 from ...prompts.tails import plain, tails_in
 from ..attention.observer import Observer, Owner
+from ..attention.predictions import Predictions
 from ..families import why_unseen
 
 KEY = "hiper_identity"  # also the option that holds an entry's columns of the identity's words
@@ -41,36 +43,18 @@ class IdentityWatch:
         self._guider, self._identity = guider, identity
         self._observer = Observer(guider.model_patcher, (CROSS, SELF))
         self._columns: dict[Any, tuple[int, ...]] = {}
-        self._fresh = False
 
     def install(self, model_options: dict[str, Any]) -> None:
-        for kind, wrapper in (
-            (WrappersMP.PREDICT_NOISE, self._predict_noise),
-            (WrappersMP.CALC_COND_BATCH, self._calc_cond_batch),
-        ):
-            add_wrapper_with_key(kind, KEY, wrapper, model_options, is_model_options=True)
+        Predictions(self._listening).install(KEY, model_options)
         self._observer.install(model_options)
 
-    def _predict_noise(self, executor, *args, **kwargs):
-        """One prediction of the sampler; extra calls of the model within it are not its own."""
-        self._fresh = True
-        try:
-            return executor(*args, **kwargs)
-        finally:
-            self._fresh = False
-
-    def _calc_cond_batch(self, executor, model, conds, x_in, timestep, model_options):
-        if not self._fresh:
-            return executor(model, conds, x_in, timestep, model_options)
-        self._fresh = False
-        self._columns = {}
+    def _listening(self, *_) -> AbstractContextManager:
         for entry in self._guider.conds.get("positive", ()):
             whole = entry.get("area") is None  # of a part of the picture the map has no place
             text = entry.get("cross_attn")
-            if whole and text is not None:
+            if whole and text is not None and entry["uuid"] not in self._columns:
                 self._columns[entry["uuid"]] = identity_columns(text, entry)
-        with self._observer.listening(self._whose):
-            return executor(model, conds, x_in, timestep, model_options)
+        return self._observer.listening(self._whose)
 
     def _whose(self, owners: Sequence[Owner]) -> Callable[[AttentionCall], None] | None:
         wanted = [self._columns.get(uuid, ()) for uuid, _ in owners]

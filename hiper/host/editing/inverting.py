@@ -14,7 +14,7 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ...attention.identity import IdentityMap
+from ...attention.identity import IdentityMap, IdentitySettings
 from ...editing.inversion import DDPM, Inversion, check_sigmas
 from ..families import class_names
 from .identity import watching
@@ -58,7 +58,7 @@ def invert(
     method: str = DDPM,
     seed: int = 0,
     refinements: int = 0,
-    power: float | None = 0.5,
+    power: float | None = IdentitySettings.power,
     callback: Callable | None = None,
 ) -> Inversion:
     """x_T … x_0 of the source latents `(B, C, …)` under their own prompt. With `power` (λ of eq.

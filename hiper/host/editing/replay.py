@@ -4,7 +4,7 @@ and outside the subject's masks it is led back along the inverted latents."""
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from comfy.model_patcher import ModelPatcher
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ...attention.identity import IdentityMap, IdentitySettings, mask_of
 from ...editing.inversion import NEAR, Inversion, fitted
+from ...editing.masks import Masks
 from ..families import class_names, why_unseen
 from .identity import IdentityWatch, check_identity
 
@@ -40,20 +41,6 @@ class Blending:
     grow_source: int = 1  # cells of the latent, so that no outline of the old animal stays
     grow_target: int = 1  # so that nothing of the new one is cut off
     painted: Tensor | None = None  # `(B, H, W)` on the latent's cells, beside the others
-
-
-@dataclass(frozen=True)
-class Masks:
-    """The masks of one step `(B, H, W)`; those that were not asked for are empty."""
-
-    source: Tensor
-    target: Tensor
-    painted: Tensor
-
-    @property
-    def union(self) -> Tensor:
-        """M_t of eq. 3."""
-        return torch.maximum(torch.maximum(self.source, self.target), self.painted)
 
 
 class Edit:
@@ -137,8 +124,8 @@ class _Run:
         painted = none
         if blending is not None and blending.painted is not None:
             painted = blending.painted.float()
-        self._source, self._none = _each(source, none), none
-        self._painted = _each(painted, none)
+        self._none = none
+        self._masks = Masks(fitted(source, none), none, fitted(painted, none))
 
     def install(self, options: dict) -> None:
         for kind, wrapper in (
@@ -171,7 +158,7 @@ class _Run:
         noise = fitted(self._inversion.noises[step], self._like)
         if self._blending is None:
             return noise
-        masks = self._masks()
+        masks = self._masks
         left = self._shaped((masks.source - masks.target).clamp(min=0), noise)
         other = torch.randn(noise.shape, generator=self._chance).to(noise)
         return torch.where(left > 0, other, noise)
@@ -212,22 +199,23 @@ class _Run:
             x.copy_(fitted(self._inversion.latents[self._first], x))
         elif self._blending is not None:
             kept = self._inversion.at(sigma, self._first, x)
-            x.copy_(torch.lerp(kept, x, self._over(self._masks().union, x)))
+            x.copy_(torch.lerp(kept, x, self._over(self._masks.union, x)))
         found = executor(x, timestep, *args, **kwargs)
         if self._blending is not None:
             if self._blending.from_target and self._identity.empty:
                 raise RuntimeError(why_unseen(self._guider.model_patcher))
+            self._masks = self._with_target()
             if here and len(self._steps) == self._step:
-                self._steps.append(self._masks())
+                self._steps.append(self._masks)
         return found
 
-    def _masks(self) -> Masks:
-        target = self._none
-        if self._blending.from_target and not self._identity.empty:
-            threshold, size = self._blending.settings.threshold, tuple(self._none.shape[-2:])
-            grow = self._blending.grow_target
-            target = _each(mask_of(self._identity.map(), size, threshold, grow).cpu(), self._none)
-        return Masks(self._source, target, self._painted)
+    def _with_target(self) -> Masks:
+        """The masks after the model's latest call."""
+        if not self._blending.from_target:
+            return self._masks
+        threshold, size = self._blending.settings.threshold, tuple(self._none.shape[-2:])
+        target = mask_of(self._identity.map(), size, threshold, self._blending.grow_target)
+        return replace(self._masks, target=fitted(target, self._none))
 
     def _over(self, mask: Tensor, x: Tensor) -> Tensor:
         """A mask `(B, H, W)` over latents `(B, C, …, H, W)`, within the noise mask."""
@@ -241,7 +229,7 @@ class _Run:
     def finished(self, result: Tensor) -> Tensor:
         """The last blend, with the picture itself: outside the masks not a bit has changed."""
         if self._blending is not None:
-            masks = self._masks()
+            masks = self._masks
             kept = self._inversion.source
             if self._last < self._inversion.steps:
                 kept = self._guider.model_patcher.model.process_latent_out(
@@ -253,11 +241,6 @@ class _Run:
             self._edit.keep(result, self._steps or [masks])
             self._edit.seen = None if self._identity.empty else self._identity.map().cpu()
         return result
-
-
-def _each(mask: Tensor, like: Tensor) -> Tensor:
-    """One mask for all of a batch, or one for each."""
-    return mask.expand_as(like) if len(mask) == 1 else mask
 
 
 def _check(model: ModelPatcher, inversion: Inversion, started: Tensor) -> None:

@@ -4,52 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from support import tiny_unets
+from support.tiny_edits import HALF, STEPS, columns, edited, inverted, picture
 from support.tiny_unets import text, tiny_unet
 
 pytestmark = pytest.mark.usefixtures("host")
-STEPS = 6
-HALF = torch.zeros(1, 8, 12)
-HALF[..., :5] = 1
-
-
-def picture(batch: int = 1) -> torch.Tensor:
-    return tiny_unets.picture(batch=batch)["samples"]
-
-
-def columns(conditioning: list) -> list:
-    from hiper.host.editing.identity import marked
-
-    return marked(conditioning, [(3,)] * len(conditioning))
-
-
-def inverted(model, source=None):
-    from hiper.host.editing.inverting import Prompting, invert, sigmas_of
-
-    source = picture() if source is None else source
-    prompting = Prompting(columns(text()), text(seed=2))
-    return invert(model, prompting, source, sigmas_of(model, "normal", STEPS), seed=3)
-
-
-def edited(
-    model,
-    inversion,
-    sampler="euler_ancestral",
-    noise_mask=None,
-    positive=None,
-    negative=None,
-    **how,
-):
-    import comfy.samplers
-
-    from hiper.host.editing.inverting import Prompting, sampled
-    from hiper.host.editing.replay import Blending, Edit, replaying
-
-    edit = Edit()
-    own = replaying(model, inversion, Blending(**how), edit)
-    prompting = Prompting(positive or columns(text(seed=7)), negative or text(seed=2), 5.0)
-    sampler = comfy.samplers.sampler_object(sampler)
-    return sampled(own, prompting, inversion, sampler, 1, noise_mask=noise_mask), edit
 
 
 @pytest.mark.parametrize(
@@ -123,6 +81,17 @@ def test_masks_follow_the_steps() -> None:
     last = edit.steps[-1]
     assert bool(last.source.any()) and bool(last.target.any())
     assert torch.equal(last.union, torch.maximum(last.source, last.target))
+
+
+def test_noise_is_another_where_the_subject_was_and_no_longer_is() -> None:
+    """There z holds the old animal's outline; elsewhere it leads along the inversion."""
+    model = tiny_unet()
+    found = inverted(model)
+    painted = {"from_source": False, "from_target": False, "painted": torch.ones_like(HALF)}
+    one, other = (edited(model, found, seed=seed, **painted)[0] for seed in (1, 2))
+    assert torch.equal(one, other)
+    one, other = (edited(model, found, seed=seed, from_target=False)[0] for seed in (1, 2))
+    assert not torch.equal(one, other)
 
 
 def test_a_batch_keeps_each_of_its_pictures() -> None:
