@@ -18,7 +18,7 @@ from .families import (
     family_named,
     names_of_width,
 )
-from .tails import PLACED, STAGE, TAILS, TailMark, tail_marks, tails_in
+from .tails import PLACED, STAGE, TAILS, TailMark, holds, tail_marks, tails_in
 
 # given an entry's number, it `[embedding, options]` with the tail in it, the tail's place there and
 # its vectors `(roles, N, C)`
@@ -133,7 +133,9 @@ def compose(
             within = in_part(options, part) if len(stages) > 1 else options
             if within is None:
                 continue
-            known = PLACED.remember(vectors[0])
+            known = vectors[0].clone()
+            if not holds(prompt, known):
+                known = PLACED.remember(known)
             placed, own = place_tail(
                 prompt, within, vectors[0] * strength, placement, strength, there
             )

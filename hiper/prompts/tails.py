@@ -119,6 +119,13 @@ def tails_in(
     return tuple(kept)
 
 
+def holds(embedding: Tensor, vectors: Tensor) -> bool:
+    """Whether a prompt `(B, T, C)` has these vectors `(N, C)` in it already: a tail that was hardly
+    learned is a prompt's own padding, and tells nothing apart."""
+    rows = embedding[0].detach().float()
+    return bool(_places(rows, Tail.of(vectors), ROUNDINGS * torch.finfo(embedding.dtype).eps))
+
+
 def plain(marks: Iterable[TailMark]) -> tuple[TailMark, ...]:
     """Marks without vectors, as they are shown and kept in files."""
     return tuple(TailMark(mark.start, mark.tokens, mark.strength) for mark in marks)

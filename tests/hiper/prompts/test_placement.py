@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from hiper.embedding import EmbeddingDetails, HiperEmbedding
 from hiper.prompts.placement import TAILS, check_conditioning, compose, tail_marks
+from hiper.prompts.tails import tails_in
 
 
 def embedding(tokens: int, width: int, value: float = 1.0, **details) -> HiperEmbedding:
@@ -61,6 +62,17 @@ def test_strength_one_of_the_prompts_own_tail_is_the_prompt() -> None:
     prompt = torch.randn(1, 77, 8)
     own = HiperEmbedding(prompt[:, None, 72:])
     assert torch.equal(compose([[prompt, {}]], own, 1.0)[0][0], prompt)
+
+
+@pytest.mark.parametrize("off", [0.0, 1e-6])
+def test_a_tail_that_is_the_prompts_own_padding_is_not_found_in_other_prompts(off: float) -> None:
+    """One that was hardly learned: elsewhere the same padding is nobody's tail."""
+    prompt = torch.randn(1, 77, 6)
+    own = prompt[:, -5:][None] * (1 + off)
+    ((placed, options),) = compose([[prompt, {}]], HiperEmbedding(own, EmbeddingDetails()), 1.0)
+    assert not tails_in(prompt, {})
+    (mark,) = tails_in(placed, options)
+    assert list(mark.columns) == [72, 73, 74, 75, 76]
 
 
 def test_two_subjects_stand_side_by_side() -> None:
