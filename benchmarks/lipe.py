@@ -63,15 +63,16 @@ def measured(editing: Editing, ways: list[Way], docs: Path) -> dict:
     return result
 
 
-def several(editing: Editing) -> list[dict]:
+def several(editing: Editing, one: dict[str, dict]) -> list[dict]:
     """An edit with a tail from one picture, from four with a caption each, or with one for all."""
-    rows = []
-    for name, tails in (
-        ("one picture", editing.tails),
-        ("four pictures, a prompt each", editing.references(True)),
-        ("four pictures, one prompt for all", editing.references(False)),
+    both = (FRESH, LIPE)
+    rows = [{"prior": "one picture", **one[way.name]} for way in both if way.name in one]
+    for name, captions in (
+        ("four pictures, a prompt each", True),
+        ("four pictures, one prompt for all", False),
     ):
-        rows += [{"prior": name, **editing.row(way, tails)} for way in (FRESH, LIPE)]
+        tails = editing.references(captions)
+        rows += [{"prior": name, **editing.row(way, tails)} for way in both]
     return rows
 
 
@@ -111,7 +112,7 @@ def main() -> None:
     else:
         found |= measured(editing, [way for way in WAYS if way.name in given.only], given.docs)
         if not given.no_priors:
-            found["priors"] = several(editing)
+            found["priors"] = several(editing, {row["way"]: row for row in found["ways"]})
     print(json.dumps(found, indent=1 if given.json else 2, ensure_ascii=False))
 
 

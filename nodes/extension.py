@@ -19,6 +19,7 @@ from .files import LoadHiperEmbedding, SaveHiperEmbedding
 from .grid import GridPairs, GridValues, PictureGrid
 from .learn import LearnHiperEmbedding
 from .parts import ExchangeParts
+from .scores import ScoreEdit
 from .sefi import SefiIdeSettings
 
 
@@ -42,6 +43,7 @@ class HiperExtension(ComfyExtension):
             IdentityWord,
             BlendWithSource,
             EditMasks,
+            ScoreEdit,
             GridValues,
             GridPairs,
             PictureGrid,

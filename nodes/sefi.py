@@ -14,7 +14,7 @@ from .subject_word import columns_of
 from .types import CATEGORY, SefiSettingsSocket
 from .words import Spoken
 
-DEFAULT_FOCUS = 3e-4
+DEFAULT_FOCUS = 3e-3  # chosen on other animals than those that are reported
 
 
 class SefiIdeSettings(io.ComfyNode):

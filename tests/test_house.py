@@ -16,6 +16,7 @@ ORDER = (
     "prompts",
     "attention",
     "editing",
+    "scores",
     "learning",
     "files",
     "figures",
@@ -33,6 +34,7 @@ IN_HOST = (
     "attention",
     "model",
     "progress",
+    "scores",
     "learning",
     "editing",
 )

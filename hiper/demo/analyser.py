@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
@@ -27,6 +27,11 @@ class Seen:
     pattern: Tensor  # probabilities
     base: Tensor  # RGB in [0, 1]
     second: Tensor
+
+    def of(self, number: int) -> Seen:
+        """One picture's."""
+        part = slice(number, number + 1)
+        return Seen(*(getattr(self, field.name)[part] for field in fields(self)))
 
     def coat_distance(self, other: Seen) -> Tensor:
         """How different two coats look, `(B,)`: base colour, pattern, and the second colour as far

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from comfy_execution.graph_utils import ExecutionBlocker
 from comfy_execution.utils import get_executing_context
 from comfy_execution.validation import validate_node_input
 
@@ -50,6 +51,11 @@ def text_of(class_type: str, inputs: dict[str, Any]) -> tuple[Any, ...] | None:
         return tuple(kind.execute(**inputs).args)
     except Exception:  # it will say so itself when its turn comes
         return None
+
+
+def withheld(why: str) -> Any:
+    """In an output's place: what is wired to it stops, and says why."""
+    return ExecutionBlocker(why)
 
 
 def mismatched(inputs: dict[str, dict[str, Any]], received: dict[str, str]) -> str:

@@ -141,6 +141,9 @@ SOURCES: Graph = {
         strength=1.0,
     ),
     "demo": node("HiPerLoadDemoModel"),
+    "text encoder": node("HiPerTestClip"),
+    "eye": node("HiPerTestVision", of="clip_vision_model"),
+    "other eye": node("HiPerTestVision", of="dinov2"),
     "spoken": node("CLIPTextEncode", text="a dog", clip=["demo", 1]),
     "inverted": node(
         "HiPerInvertPicture",
@@ -192,6 +195,7 @@ GOOD = {
     "HIPER_INVERSION": [["inverted", 0]],
     "HIPER_EDIT": [["blended", 1]],
     "CLIP": [["demo", 1]],
+    "CLIP_VISION": [["eye", 0], ["other eye", 0]],
 }
 # what belongs together where a node is used as it is meant
 TOGETHER = {
@@ -202,6 +206,10 @@ TOGETHER = {
     ("HiPerEditPicture", "clip"): None,
     ("HiPerEditPicture", "scheduler"): "normal",
     ("HiPerInvertPicture", "scheduler"): "normal",
+    ("HiPerScoreEdit", "clip"): ["text encoder", 0],
+    ("HiPerScoreEdit", "target_prompt"): "a sleeping dog",
+    ("HiPerScoreEdit", "clip_vision"): ["eye", 0],
+    ("HiPerScoreEdit", "dinov2"): ["other eye", 0],
 }
 BAD = {  # the wrong things in the right sockets
     "MODEL": [["blind", 0]],
@@ -215,6 +223,7 @@ BAD = {  # the wrong things in the right sockets
     "HIPER_INVERSION": [["inverted", 0]],
     "HIPER_EDIT": [["blended", 1]],
     "CLIP": [["demo", 1]],
+    "CLIP_VISION": [["eye", 0], ["other eye", 0]],
 }
 # a value, something of another type, a node that is not there, an output that is not there
 WRONG = (5, "x", None, [], ["loader", 0], ["target", 0], ["picture", 0], ["nobody", 0], ["tail", 9])

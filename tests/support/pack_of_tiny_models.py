@@ -4,7 +4,11 @@ import gc
 import hashlib
 import json
 
+import comfy.clip_vision
 import comfy.model_management
+import comfy.sd
+import comfy.sd1_clip
+import comfy.supported_models_base
 import psutil
 import torch
 from comfy.patcher_extension import WrappersMP
@@ -287,6 +291,55 @@ class TinyText(io.ComfyNode):
         return io.NodeOutput([[2 * torch.randn(1, length, CONTEXT, generator=generator), {}]])
 
 
+class TinyVision(io.ComfyNode):
+    """CLIP Vision or DINOv2 in ComfyUI's own class, a few thousand weights of chance."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="HiPerTestVision",
+            category="test",
+            inputs=[io.Combo.Input("of", options=["clip_vision_model", "dinov2"])],
+            outputs=[io.ClipVision.Output()],
+        )
+
+    @classmethod
+    def execute(cls, of):
+        config = {"model_type": of, "hidden_size": 64, "num_hidden_layers": 2}
+        config |= {"num_attention_heads": 4, "intermediate_size": 128, "num_channels": 3}
+        config |= {"layer_norm_eps": 1e-6, "use_swiglu_ffn": False, "hidden_act": "quick_gelu"}
+        config |= {"patch_size": 14, "image_size": 56, "projection_dim": 48}
+        vision = comfy.clip_vision.ClipVisionModel(config)
+        generator = torch.Generator().manual_seed(5)
+        for weight in vision.model.parameters():
+            drawn = torch.randn(weight.shape, generator=generator)
+            weight.data = (0.1 * drawn).to(weight.dtype)
+        return io.NodeOutput(vision)
+
+
+class TinyClip(io.ComfyNode):
+    """CLIP's text encoder with its projection, of chance, to the vision's width."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="HiPerTestClip", category="test", inputs=[], outputs=[io.Clip.Output()]
+        )
+
+    @classmethod
+    def execute(cls):
+        config = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+        config |= {"intermediate_size": 96}
+        target = comfy.supported_models_base.ClipTarget(
+            comfy.sd1_clip.SD1Tokenizer, comfy.sd1_clip.SD1ClipModel
+        )
+        clip = comfy.sd.CLIP(target, model_options={"clip_l_model_config": config})
+        generator = torch.Generator().manual_seed(6)
+        for weight in clip.cond_stage_model.parameters():
+            weight.data = torch.randn(weight.shape, generator=generator).to(weight.dtype)
+        return io.NodeOutput(clip)
+
+
 class TinyModelsExtension(ComfyExtension):
     async def get_node_list(self):
         return [
@@ -295,6 +348,8 @@ class TinyModelsExtension(ComfyExtension):
             FailingModel,
             TinyLora,
             ModelState,
+            TinyVision,
+            TinyClip,
             DescribedConditioning,
             TinyText,
         ]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from .graph import Graph, Socket
 from .lipe import LIPE
 from .scene import DEMO, SD15, SOURCE_PROMPT, Scene, Stage
+from .scoring import SCORING
 from .sefi_ide import SEFI_IDE
 
 
@@ -268,4 +269,5 @@ GRAPHS: dict[str, tuple[Callable[[Graph, Stage], None], Stage]] = {
         for name, draw in (FIGURES | SEFI_IDE | LIPE).items()
         for stage in (DEMO, SD15)
     },
+    **SCORING,
 }

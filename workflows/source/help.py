@@ -103,6 +103,13 @@ def pages() -> tuple[dict[str, Any], dict[str, list[str]]]:
     seen = {"maps": [recorder, 1], "latent": ended, "image": image, "clip": [sheet.demo, 1]}
     viewer = sheet.node("HiPerAttentionViewer", **seen, **view, save_animation=False)
     made["record"] = [sheet.node("PreviewImage", images=[viewer, 4])]
+    source, wanted = SOURCE_PROMPT, "a sleeping dog on the beach"
+    both = [sheet.text(wanted), sheet.compose(sheet.text(wanted), tail, 1.0)]
+    plain, edited = (sheet.sample(one)[1] for one in both)
+    asked = {"source_prompt": source, "target_prompt": wanted, "name": "HiPer"}
+    seen = {"source": [sheet.animal, 0], "plain": plain, "edited": edited}
+    scored = sheet.node("HiPerScoreEdit", **asked, **seen, demo_animals=True, report=[learned, 2])
+    made["scores"] = [sheet.node("PreviewImage", images=[scored, 0])]
     made |= of_sefi_ide(sheet)
     made |= of_lipe(sheet, tail)
     return sheet.prompt, made
@@ -117,7 +124,7 @@ def of_sefi_ide(sheet: Sheet) -> dict[str, list[str]]:
     made = {
         "augment": [sheet.grid([each, 0], columns=4) for each in (many, masks)],
     }
-    asked = {"focus": 3e-4, "word": "dog", "stages": 1, "keys_and_values": False}
+    asked = {"focus": 3e-3, "word": "dog", "stages": 1, "keys_and_values": False}
     sefi = sheet.node("HiPerSefiSettings", **asked, layers="all", reduction="relative")
     text, clip = "a dog", {"clip": [sheet.demo, 1]}
     tails = sheet.learn(5, text), sheet.learn(5, text, sefi=[sefi, 0], **clip)

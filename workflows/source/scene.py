@@ -101,11 +101,11 @@ class Scene:
         return composed["conditioning"]
 
     def sample(
-        self, positive: Socket, negative: Socket, title: str | None = None, **change
+        self, positive: Socket, negative: Socket, title: str | None = None, batch: int = 1, **change
     ) -> Socket:
-        """A picture from noise: nothing of the source picture goes into the sampler."""
+        """Pictures from noise: nothing of the source picture goes into the sampler."""
         graph, size = self.graph, self.stage.size
-        empty = graph.node("EmptyLatentImage", width=size, height=size, batch_size=1)
+        empty = graph.node("EmptyLatentImage", width=size, height=size, batch_size=batch)
         latent = graph.node(
             "KSampler",
             title,

@@ -1,0 +1,65 @@
+"""LIPE's and HiPer's tables as a graph: one method's row for a person's own picture."""
+
+from __future__ import annotations
+
+from .graph import Graph
+from .scene import DEMO, SD15, Scene, Stage
+
+SOURCE, TARGET = "a standing dog on grass", "a sleeping dog on the beach"
+PICTURES = 4
+EYE, TEXT = "clip-vit-large-patch14.safetensors", "clip_l.safetensors"
+DINO = "dinov2-large.safetensors"
+
+
+def table1(graph: Graph, stage: Stage) -> None:
+    """Learn a subject, draw it and the prompt alone from the same noises, and score both."""
+    scene = Scene(graph, stage)
+    scene.picture()
+    graph.group("2 · Learn the subject")
+    learned = scene.learn(scene.prompt(SOURCE, "Source prompt"))
+    graph.group("3 · With it and without, the same noises")
+    target = scene.prompt(TARGET, "Target prompt")
+    negative = scene.prompt("", "Negative prompt")
+    plain = scene.sample(target, negative, "Prompt alone", batch=PICTURES)
+    graph.column()
+    kept = scene.compose(target, learned["embedding"])
+    edited = scene.sample(kept, negative, "With HiPer", batch=PICTURES)
+    graph.group("4 · Table 1")
+    scored = {"demo_animals": True}
+    if stage.name != "demo":
+        eye = graph.node("CLIPVisionLoader", clip_name=EYE)["CLIP_VISION"]
+        text = graph.node("CLIPLoader", clip_name=TEXT, type="stable_diffusion")["CLIP"]
+        dino = graph.node("CLIPVisionLoader", clip_name=DINO)["CLIP_VISION"]
+        scored = {"clip_vision": eye, "clip": text, "dinov2": dino}
+        graph.note(
+            "**What to load.** In *models/clip_vision*: OpenAI's CLIP ViT-L/14, whole, and Meta's "
+            "DINOv2 large or giant, each one's *model.safetensors* under a name of its own. In "
+            "*models/text_encoders*: *clip_l.safetensors*. Any may be left out: its columns go "
+            "with it.",
+            height=150,
+        )
+        graph.column()
+    score = graph.node(
+        "HiPerScoreEdit",
+        source=scene.image,
+        edited=edited,
+        plain=plain,
+        source_prompt=SOURCE,
+        target_prompt=TARGET,
+        report=learned["report"],
+        **scored,
+    )
+    graph.node("PreviewImage", "Table", wide=520, preview=300, shown=True, images=score["table"])
+    graph.node("PreviewAny", "Each picture's numbers", source=score["text"], preview=120)
+    graph.column()
+    both = graph.node("ImageBatch", "Plain above, HiPer below", image1=plain, image2=edited)
+    names = graph.node("HiPerGridValues", "Rows", values="prompt alone\nwith HiPer", name="")
+    scene.grid(both["IMAGE"], row_labels=names["labels"], columns=PICTURES)
+    graph.note(
+        "**One row of Table 1.** Likeness to the subject and to the prompt, beside what the prompt "
+        "alone draws from the same noises. Time and steps are those of Learn's report.",
+        height=110,
+    )
+
+
+SCORING = {"table1_demo": (table1, DEMO), "table1_sd15": (table1, SD15)}
