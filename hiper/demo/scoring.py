@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from .analyser import load
 from .scene import GROUNDS, POSES
 from .text import words_of
 
@@ -25,6 +24,8 @@ def reader(
     source: Tensor, plain: Tensor | None, target_prompt: str
 ) -> Callable[[Tensor], DemoScores]:
     """Scores pictures against the source's, `(B, H, W, 3)` in 0 … 1 each."""
+    from .analyser import load  # not at start-up: few graphs read pictures of the demo model
+
     analyser, words = load(), words_of(target_prompt)
     own = analyser.see(_entering(source))
     pose = next((POSES.index(word) for word in words if word in POSES), None)
