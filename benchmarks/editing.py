@@ -39,6 +39,7 @@ class Way:
     blended: bool = True
     sampler: str = "euler_ancestral"
     power: float = 0.5
+    source_threshold: float = 0.4
     threshold: float = 0.3
     grow_source: int = 1
     grow_target: int = 1
@@ -118,7 +119,12 @@ class Editing:
         inversion = invert(self.model, of, self.clean, sigmas, way.method, power=power)
         settings = IdentitySettings(way.power, way.threshold)
         blending = Blending(
-            settings, way.source_mask, way.target_mask, way.grow_source, way.grow_target
+            settings,
+            way.source_threshold,
+            way.source_mask,
+            way.target_mask,
+            way.grow_source,
+            way.grow_target,
         )
         edit = Edit()
         model = replaying(self.model, inversion, blending if way.blended else None, edit)
@@ -127,7 +133,7 @@ class Editing:
         masks = {}
         if edit.steps:
             masks = {
-                "source": mask_of(inversion.seen, (CELLS, CELLS), way.threshold),
+                "source": mask_of(inversion.seen, (CELLS, CELLS), way.source_threshold),
                 "target": mask_of(edit.seen, (CELLS, CELLS), way.threshold),
             }
         return found, masks, seconds

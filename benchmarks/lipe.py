@@ -38,9 +38,17 @@ WAYS = (
     Way("LIPE without a tail", tail=False),
 )
 CHOICES = tuple(
-    Way(f"λ {power}, threshold {threshold}", power=power, threshold=threshold)
+    Way(
+        f"λ {power}, source {source}, target {target}, source grown by {grown}",
+        power=power,
+        source_threshold=source,
+        threshold=target,
+        grow_source=grown,
+    )
     for power in (0.25, 0.5, 1.0)
-    for threshold in (0.2, 0.3, 0.4, 0.5)
+    for source in (0.3, 0.4, 0.5)
+    for target in (0.2, 0.3, 0.4)
+    for grown in (1, 2)
 )
 
 
@@ -99,6 +107,7 @@ def main() -> None:
     parser.add_argument(
         "--choose", action="store_true", help="λ and threshold, on the choosing set"
     )
+    parser.add_argument("--among", nargs="*", default=[], help="names of choices; all else")
     parser.add_argument("--only", nargs="*", default=[way.name for way in WAYS])
     parser.add_argument("--no-priors", action="store_true", help="leave out several pictures")
     parser.add_argument("--docs", type=Path, default=Path("docs/lipe.png"))
@@ -108,7 +117,8 @@ def main() -> None:
     editing = Editing(given.animals, seed, given.steps, given.batch)
     found = {"steps": given.steps, "seed": seed, "sampling_steps": STEPS, "strength": STRENGTH}
     if given.choose:
-        found["chosen"] = [editing.row(way) for way in CHOICES]
+        among = [way for way in CHOICES if way.name in given.among or not given.among]
+        found["chosen"] = [editing.row(way) for way in among]
     else:
         found |= measured(editing, [way for way in WAYS if way.name in given.only], given.docs)
         if not given.no_priors:

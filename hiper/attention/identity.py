@@ -12,6 +12,7 @@ from .calls import CROSS, AttentionCall, probabilities, shares_of
 from .maps import enlarged
 
 MOST_CELLS = 1600  # of a self-attention map, which grows with their square
+SOURCE_THRESHOLD = 0.4  # of the source's map: it is of all steps, and sharper
 EVERY = 4  # joint-attention layers have one size, the largest: some of them stand for all
 
 
@@ -25,8 +26,12 @@ class IdentitySettings:
     def __post_init__(self) -> None:
         if not 0 <= self.power <= 4:
             raise ValueError(f"self_attention is {self.power:g}: choose 0 to 4.")
-        if not 0 < self.threshold < 1:
-            raise ValueError(f"threshold is {self.threshold:g}: choose more than 0, less than 1.")
+        check_threshold("threshold", self.threshold)
+
+
+def check_threshold(name: str, threshold: float) -> None:
+    if not 0 < threshold < 1:
+        raise ValueError(f"{name} is {threshold:g}: choose more than 0, less than 1.")
 
 
 class IdentityMap:

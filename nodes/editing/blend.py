@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from comfy_api.v0_0_2 import io
 from torch import Tensor
 
-from ...hiper.attention.identity import IdentitySettings
+from ...hiper.attention.identity import SOURCE_THRESHOLD, IdentitySettings
 from ...hiper.editing.inversion import Inversion
 from ...hiper.host.editing.replay import Blending, Edit, replaying
 from ...hiper.host.masks import on_latents
@@ -44,8 +46,8 @@ class BlendWithSource(io.ComfyNode):
                     min=0.01,
                     max=0.99,
                     step=0.01,
-                    tooltip="From which share of its map's height a place is the subject: lower "
-                    "lets more of the picture change.",
+                    tooltip="From which share of its map's height a place is the subject that is "
+                    "being drawn: lower lets more of the picture change.",
                 ),
                 io.Float.Input(
                     "self_attention",
@@ -78,6 +80,16 @@ class BlendWithSource(io.ComfyNode):
                     optional=True,
                     advanced=True,
                 ),
+                io.Float.Input(
+                    "source_threshold",
+                    default=SOURCE_THRESHOLD,
+                    min=0.01,
+                    max=0.99,
+                    step=0.01,
+                    tooltip="The same of the mask where the subject was.",
+                    optional=True,
+                    advanced=True,
+                ),
                 io.Mask.Input(
                     "mask",
                     optional=True,
@@ -103,34 +115,28 @@ class BlendWithSource(io.ComfyNode):
         self_attention: float = IdentitySettings.power,
         grow_source: int = Blending.grow_source,
         grow_target: int = Blending.grow_target,
+        source_threshold: float = SOURCE_THRESHOLD,
         mask=None,
     ) -> io.NodeOutput:
         settings = IdentitySettings(self_attention, threshold)
-        blending = blending_of(inversion, settings, masks, grow_source, grow_target, mask)
+        how = Blending(settings, source_threshold, *MASKS[masks], grow_source, grow_target)
+        blending = painted(inversion, how, mask)
         edit = Edit()
         return io.NodeOutput(replaying(model, inversion, blending, edit), edit)
 
 
-def blending_of(
-    inversion: Inversion,
-    settings: IdentitySettings,
-    masks: str,
-    grow_source: int,
-    grow_target: int,
-    mask: Tensor | None,
-) -> Blending:
-    """What is blended, or one sentence on masks that are not there."""
-    source, target = MASKS[masks]
-    if source and inversion.seen is None:
+def painted(inversion: Inversion, how: Blending, mask: Tensor | None) -> Blending:
+    """The same with what a person painted, or one sentence on masks that are not there."""
+    if how.from_source and inversion.seen is None:
         raise ValueError(
             "The inversion does not know where its subject is: put Identity Word or Compose behind "
             "the source prompt, or choose other masks."
         )
-    if not (source or target) and mask is None:
-        raise ValueError(
-            f"masks is {masks!r}, but nothing is painted: connect mask, or choose other masks."
-        )
-    painted = None if mask is None else on_latents(mask, inversion.source)[:, 0]
-    if painted is not None:
-        painted = painted.reshape(len(painted), *painted.shape[-2:])
-    return Blending(settings, source, target, grow_source, grow_target, painted)
+    if mask is None:
+        if not (how.from_source or how.from_target):
+            raise ValueError(
+                f"masks is {NONE!r}, but nothing is painted: connect mask, or choose other masks."
+            )
+        return how
+    cells = on_latents(mask, inversion.source)[:, 0]
+    return replace(how, painted=cells.reshape(len(cells), *cells.shape[-2:]))

@@ -28,7 +28,7 @@ from ..compose import composed
 from ..latent import checked_latent
 from ..types import CATEGORY, HiperEmbeddingSocket
 from ..words import Spoken, spoken
-from .blend import BOTH, MASKS, blending_of
+from .blend import BOTH, MASKS, painted
 from .identity_word import with_identity
 
 
@@ -199,8 +199,8 @@ class EditPicture(io.ComfyNode):
             callback=following(model, len(sigmas) - 1),
         )
         inverted = time.perf_counter()
-        grown = Blending.grow_source, Blending.grow_target
-        blending = blending_of(inversion, settings, masks, *grown, mask)
+        how = Blending(settings, from_source=MASKS[masks][0], from_target=MASKS[masks][1])
+        blending = painted(inversion, how, mask)
         edit = Edit()
         edited = sampled(
             replaying(model, inversion, blending, edit),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.v0_0_2 import io
 
-from ...hiper.attention.identity import IdentitySettings, mask_of
+from ...hiper.attention.identity import SOURCE_THRESHOLD, IdentitySettings, mask_of
 from ...hiper.editing.inversion import DDPM, METHODS, Inversion
 from ...hiper.host.editing.identity import has_identity
 from ...hiper.host.editing.inverting import (
@@ -81,7 +81,7 @@ class InvertPicture(io.ComfyNode):
                 ),
                 io.Float.Input(
                     "threshold",
-                    default=IdentitySettings.threshold,
+                    default=SOURCE_THRESHOLD,
                     min=0.01,
                     max=0.99,
                     step=0.01,
@@ -155,7 +155,7 @@ class InvertPicture(io.ComfyNode):
         method: str,
         seed: int,
         self_attention: float = IdentitySettings.power,
-        threshold: float = IdentitySettings.threshold,
+        threshold: float = SOURCE_THRESHOLD,
         cfg: float = 1.0,
         refinements: int = 0,
         check: bool = True,
@@ -199,5 +199,5 @@ def report(inversion: Inversion) -> str:
     held = f"{inversion.bytes / 2**20:.1f} MB kept for {inversion.steps} steps"
     if inversion.seen is None:
         return f"{held}; no word and no tail says what the subject is, so there is no mask"
-    share = float(source_mask(inversion, IdentitySettings.threshold).mean())
+    share = float(source_mask(inversion, SOURCE_THRESHOLD).mean())
     return f"{held}; the subject takes {100 * share:.0f} % of the picture"

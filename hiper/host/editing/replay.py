@@ -12,7 +12,13 @@ from comfy.patcher_extension import WrappersMP, add_wrapper_with_key
 from comfy.samplers import Sampler
 from torch import Tensor
 
-from ...attention.identity import IdentityMap, IdentitySettings, mask_of
+from ...attention.identity import (
+    SOURCE_THRESHOLD,
+    IdentityMap,
+    IdentitySettings,
+    check_threshold,
+    mask_of,
+)
 from ...editing.inversion import NEAR, Inversion, fitted
 from ...editing.masks import Masks
 from ..families import class_names, why_unseen
@@ -36,11 +42,15 @@ class Blending:
     """What is blended: the masks that say where the picture may change."""
 
     settings: IdentitySettings = field(default_factory=IdentitySettings)
+    source_threshold: float = SOURCE_THRESHOLD  # of M^s; the settings' is of M^e
     from_source: bool = True  # M^s, where the subject was
     from_target: bool = True  # M^e, where it is being drawn
     grow_source: int = 1  # cells of the latent, so that no outline of the old animal stays
     grow_target: int = 1  # so that nothing of the new one is cut off
     painted: Tensor | None = None  # `(B, H, W)` on the latent's cells, beside the others
+
+    def __post_init__(self) -> None:
+        check_threshold("source_threshold", self.source_threshold)
 
 
 class Edit:
@@ -119,8 +129,8 @@ class _Run:
         none = torch.zeros(len(started), *size)
         source = none
         if blending is not None and blending.from_source and inversion.seen is not None:
-            threshold = blending.settings.threshold
-            source = mask_of(inversion.seen, size, threshold, blending.grow_source)
+            threshold, grow = blending.source_threshold, blending.grow_source
+            source = mask_of(inversion.seen, size, threshold, grow)
         painted = none
         if blending is not None and blending.painted is not None:
             painted = blending.painted.float()
