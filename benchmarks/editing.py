@@ -231,8 +231,13 @@ class Editing:
         pictures = (drawn(self.bench.model, latents) + 1) / 2
         each = list(zip(pictures, self.pictures, self.cases, self.targets, strict=True))
         ghosts = torch.tensor([ghost(p, c.scene, t) for p, _, c, t in each])
+        # what nobody can know of the ground that the animal stood before: its tufts, its stars
+        others = [replace(target, seed=target.seed + 1) for target in self.targets]
+        anew = (drawn(self.bench.model, redrawn(self.bench.model, others)) + 1) / 2
+        unknown = [ghost(p, c.scene, t) for p, (_, _, c, t) in zip(anew, each, strict=True)]
         return {
             "autoencoder_error": round(float(ghosts.nanmean()), 4),
+            "autoencoder_error_other_ground": round(float(torch.tensor(unknown).nanmean()), 4),
             "background_error_autoencoder": _mean(
                 [background(p, s, c.scene, t) for p, s, c, t in each]
             ),

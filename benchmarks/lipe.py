@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from torch import Tensor
@@ -20,6 +21,7 @@ from hiper.demo.drawing import draw
 from hiper.figures.grid import Labels, picture_grid
 
 DOCS = range(12)  # by their number, good or bad
+LOOKED_AT = 50
 LIPE = Way("LIPE")
 FRESH = Way("HiPer from fresh noise", None, False, "euler")
 UNBLENDED = Way("inversion without blending", blended=False)
@@ -52,7 +54,7 @@ CHOICES = tuple(
 )
 
 
-def measured(editing: Editing, ways: list[Way], docs: Path) -> dict:
+def measured(editing: Editing, ways: list[Way], docs: Path, look: Path | None) -> dict:
     """All ways on the same animals, and what is asked of LIPE by name."""
     rows, kept = {}, {}
     for way in ways:
@@ -65,7 +67,11 @@ def measured(editing: Editing, ways: list[Way], docs: Path) -> dict:
         for key in ("identity_closed", "background_error", "ghost_error", "pose_found"):
             result[f"{key}_fresh"] = fresh[key]
         result["edit_over_sampling"] = round(own["seconds"] / fresh["seconds"], 3)
-        save_docs(editing, {name: kept[name] for name in (FRESH.name, LIPE.name)}, docs)
+        both = {name: kept[name] for name in (FRESH.name, LIPE.name)}
+        save_pictures(editing, both, docs, DOCS)
+        if look is not None:
+            for first in range(0, min(len(editing.cases), LOOKED_AT), 10):
+                save_pictures(editing, both, look / f"{first}.png", range(first, first + 10))
     result |= editing.autoencoder()
     result["reconstruction_error"] = editing.reconstruction()
     return result
@@ -84,9 +90,11 @@ def several(editing: Editing, one: dict[str, dict]) -> list[dict]:
     return rows
 
 
-def save_docs(editing: Editing, rows: dict[str, Tensor], path: Path) -> None:
-    """Twelve animals by their number: the picture, HiPer from fresh noise, the edit."""
-    few = [n for n in DOCS if n < len(editing.cases)]
+def save_pictures(
+    editing: Editing, rows: dict[str, Tensor], path: Path, numbers: Iterable[int]
+) -> None:
+    """Some animals by their number: the picture, HiPer from fresh noise, the edit."""
+    few = [n for n in numbers if n < len(editing.cases)]
     pictures = [draw(editing.cases[n].scene) for n in few]
     for latents in rows.values():
         pictures += editing.bench.model.decode(latents[few])
@@ -111,6 +119,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=[way.name for way in WAYS])
     parser.add_argument("--no-priors", action="store_true", help="leave out several pictures")
     parser.add_argument("--docs", type=Path, default=Path("docs/lipe.png"))
+    parser.add_argument("--look", type=Path, help="a folder for fifty animals' pictures")
     parser.add_argument("--json", action="store_true", help="print one object")
     given = parser.parse_args()
     seed = 1 if given.choose else given.seed
@@ -120,7 +129,8 @@ def main() -> None:
         among = [way for way in CHOICES if way.name in given.among or not given.among]
         found["chosen"] = [editing.row(way) for way in among]
     else:
-        found |= measured(editing, [way for way in WAYS if way.name in given.only], given.docs)
+        ways = [way for way in WAYS if way.name in given.only]
+        found |= measured(editing, ways, given.docs, given.look)
         if not given.no_priors:
             found["priors"] = several(editing, {row["way"]: row for row in found["ways"]})
     print(json.dumps(found, indent=1 if given.json else 2, ensure_ascii=False))
