@@ -1,7 +1,8 @@
 """What a mask on Learn is worth: `python benchmarks/masks.py --json`.
 
 The attention overfits where the source prompt says little, and the ground comes along. Here the
-prompt is "a {animal}", with the drawn mask and without, beside the sentence that says everything.
+prompt is "a {animal}", with the drawn mask for the loss, with the tail's attention held to it, with
+both and without, beside the sentence that says everything.
 """
 
 from __future__ import annotations
@@ -16,14 +17,20 @@ import torch
 sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # before an installed copy
 
 from benchmarks.method import Bench, Case, unseen
+from benchmarks.sefi import FOCUS
 from hiper.demo.grounding import inside
 from hiper.demo.measures import closed
+from hiper.learning.focus import Focus
+from hiper.learning.terms import EQUATION_4, Weighted
 
-ROWS = ("full sentence", "a {animal}", "a {animal}, masked")
+FULL, PLAIN = "full sentence", "a {animal}"
+MASKED, HELD = "a {animal}, masked", "a {animal}, held to the mask"
+BOTH = "a {animal}, masked and held to it"
+ROWS = (FULL, PLAIN, MASKED, HELD, BOTH)
 
 
 def source(row: str, case: Case) -> str:
-    return case.source if row == ROWS[0] else f"a {case.scene.animal}"
+    return case.source if row == FULL else f"a {case.scene.animal}"
 
 
 def measured(animals: int, steps: int, strengths: list[float], seed: int) -> dict:
@@ -34,8 +41,11 @@ def measured(animals: int, steps: int, strengths: list[float], seed: int) -> dic
     masks = torch.stack([inside(case.scene, 16) for case in cases])[:, None]
     rows = []
     for row in ROWS:
-        own = masks if row == ROWS[2] else None
-        tails = bench.tails(cases, [source(row, case) for case in cases], 5, steps, own)
+        texts = [source(row, case) for case in cases]
+        within = masks if row in (MASKED, BOTH) else None
+        held = row in (HELD, BOTH)
+        terms = (*EQUATION_4, Weighted(Focus(5, to_mask=True), FOCUS)) if held else EQUATION_4
+        tails = bench.tails(cases, texts, 5, steps, within, masks if held else None, terms)
         for strength in strengths:
             found = bench.judged(cases, bench.sampled(bench.composed(cases, tails, strength), 2))
             frame = (each["identity_distance"] for each in (chance, found, best))

@@ -32,6 +32,7 @@ from hiper.demo.showing import Showing
 from hiper.embedding import split
 from hiper.learning.loop import LearningSettings
 from hiper.learning.recipe import RECIPES, Recipe
+from hiper.learning.terms import EQUATION_4, Weighted
 
 TOKENS = (1, 2, 5, 10, 20, 32)
 STRENGTHS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2)
@@ -119,18 +120,22 @@ class Bench:
         tokens: int,
         steps: int,
         mask: Tensor | None = None,
+        region: Tensor | None = None,
+        terms: tuple[Weighted, ...] = EQUATION_4,
     ) -> Tensor:
         """Tails `(P, N, 128)` learned from each case's picture and source prompt, inside its mask
-        `(P, 1, 16, 16)` where there are masks."""
-        settings = LearningSettings(steps, Showing.learning_rate, seed=0, recipe=self.recipe)
+        or held to its region `(P, 1, 16, 16)` where there are any."""
+        settings = LearningSettings(
+            steps, Showing.learning_rate, seed=0, recipe=self.recipe, terms=terms
+        )
         clean = redrawn(self.model, [case.scene for case in cases])
         learned = []
         for first in range(0, len(cases), self.batch):
             part = slice(first, first + self.batch)
-            own = None if mask is None else mask[part]
+            inside, where = (None if each is None else each[part] for each in (mask, region))
             with self.precision():
                 own_tails = learn_many(
-                    self.model, clean[part], texts[part], tokens, settings, mask=own
+                    self.model, clean[part], texts[part], tokens, settings, None, inside, where
                 )
             learned.append(own_tails[:, 0, 0])
             done = min(first + self.batch, len(cases))
