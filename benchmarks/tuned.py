@@ -11,7 +11,7 @@ import json
 import random
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -21,18 +21,13 @@ sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # before an instal
 
 from benchmarks.editing import Editing, Way
 from benchmarks.lipe import FRESH, LIPE
+from benchmarks.table1.lora import Lora, trained, with_lora
 from hiper.demo.captions import nameless_coat, prompt, random_scene
 from hiper.demo.measures import redrawn
 from hiper.demo.scene import Scene
 
 RATES = (2e-4, 5e-4, 1e-3)
-STEPS, RATE, RANK = 200, 5e-4, 8  # as in the template; the rate chosen on the choosing set
-
-
-@dataclass(frozen=True)
-class Tuning:
-    steps: int
-    rate: float
+TUNING = Lora(steps=200, rate=5e-4)  # as in the template; the rate chosen on the choosing set
 
 
 def beside(scenes: list[Scene], rng: random.Random) -> list[Scene]:
@@ -41,30 +36,16 @@ def beside(scenes: list[Scene], rng: random.Random) -> list[Scene]:
     return [replace(other, animal=scenes[0].animal) for other in others]
 
 
-def tuned(editing: Editing, scenes: list[Scene], tuning: Tuning):
+def tuned(editing: Editing, scenes: list[Scene], tuning: Lora):
     """The model after Train LoRA on these pictures with a prompt each."""
-    from comfy_extras.nodes_train import LoraModelLoader, TrainLoraNode
-
     clip = editing.clip
     texts = [prompt(scene.animal, scene.pose, scene.ground) for scene in scenes]
     positive = [clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in texts]
-    settings = dict(
-        batch_size=1, steps=tuning.steps, grad_accumulation_steps=1, learning_rate=tuning.rate,
-        rank=RANK, optimizer="AdamW", loss_function="MSE", seed=0, training_dtype="fp32",
-        lora_dtype="fp32", quantized_backward=False, algorithm="LoRA",
-        gradient_checkpointing=False, checkpoint_depth=1, offloading=False,
-        existing_lora="[None]", bucket_mode=False, bypass_mode=False,
-    )  # fmt: skip
-    wanted = TrainLoraNode.GET_SCHEMA().inputs
-    listed = {each.id: [settings[each.id]] for each in wanted if each.id in settings}
-    latents = [{"samples": redrawn(editing.bench.model, scenes)}]
-    found = TrainLoraNode.execute(
-        model=[editing.model], latents=latents, positive=positive, **listed
-    )
-    return LoraModelLoader.execute(editing.model, found.result[0], 1.0).result[0]
+    latents = redrawn(editing.bench.model, scenes)
+    return with_lora(editing.model, trained(editing.model, positive, latents, tuning))
 
 
-def rows(editing: Editing, tuning: Tuning, tailed: bool) -> list[dict]:
+def rows(editing: Editing, tuning: Lora, tailed: bool) -> list[dict]:
     """HiPer's way from fresh noise and the edit, each on every animal's own model."""
     rng, ways = random.Random("beside"), [replace(way, tail=tailed) for way in (FRESH, LIPE)]
     parts: dict[Way, list[tuple[Tensor, dict, float]]] = {way: [] for way in ways}
@@ -96,20 +77,19 @@ def main() -> None:
     given = parser.parse_args()
     seed = 1 if given.choose else given.seed
     editing = Editing(given.animals, seed, given.steps, given.animals)
-    found = {"animals": given.animals, "steps": given.steps, "seed": seed, "rank": RANK}
+    found = {"animals": given.animals, "steps": given.steps, "seed": seed, "rank": TUNING.rank}
     if given.choose:
         found["chosen"] = [
             {"rate": rate, **row}
             for rate in RATES
-            for row in rows(editing, Tuning(STEPS, rate), tailed=False)
+            for row in rows(editing, replace(TUNING, rate=rate), tailed=False)
         ]
     else:
-        tuning = Tuning(STEPS, RATE)
-        found |= {"tuning_steps": STEPS, "rate": RATE}
+        found |= {"tuning_steps": TUNING.steps, "rate": TUNING.rate}
         one = [editing.row(way) for way in (FRESH, LIPE)]
         found["priors"] = [{"prior": "one picture's tail", **row} for row in one]
         for tailed in (False, True):
-            found["priors"] += rows(editing, tuning, tailed)
+            found["priors"] += rows(editing, TUNING, tailed)
     print(json.dumps(found, indent=1 if given.json else 2, ensure_ascii=False))
 
 

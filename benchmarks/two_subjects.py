@@ -200,14 +200,16 @@ def learned(bench, cases: list[Case], steps: int) -> Tensor:
     return tails.unflatten(0, (-1, 2))[:, :, None, None]
 
 
-def drawn_by_comfyui(model, positive: list, negative: list, number: int) -> Tensor:
+def drawn_by_comfyui(
+    model, positive: list, negative: list, number: int, noise: Tensor | None = None
+) -> Tensor:
     """What KSampler draws: one picture's latents."""
     import comfy.sample
 
     empty = torch.zeros(1, 12, 16, 16)
     return comfy.sample.sample(
         model,
-        comfy.sample.prepare_noise(empty, number),
+        comfy.sample.prepare_noise(empty, number) if noise is None else noise,
         STEPS,
         GUIDANCE,
         "euler",

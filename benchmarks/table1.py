@@ -1,0 +1,173 @@
+"""The paper's Table 1 where nobody has to vote: `python benchmarks/table1.py --json`.
+
+One picture each of unseen animals, a pose and a ground asked for; every method from its own paper,
+by its paper's settings and by those that did best here on other animals.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import torch
+
+sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # before an installed copy
+
+from benchmarks.editing import Editing
+from benchmarks.full_size import find_comfyui
+from benchmarks.method import Bench, Case, unseen
+from benchmarks.parts import joined, kept
+from benchmarks.table1 import dreambooth, edit, imagic, lora, tails, textual_inversion
+from benchmarks.table1.contender import Meter, Method, Task
+from hiper.demo.measures import closed, look, redrawn
+from hiper.demo.scene import GROUNDS, POSES
+
+OWN_GROUND = "the pose alone, on the picture's own ground"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method, and whether its settings are its paper's or chosen here."""
+
+    name: str
+    settings: str
+    of: Callable[[], Method]
+
+
+def rows() -> list[Row]:
+    """Each method by its paper's settings, and by those chosen with `--choose`."""
+    paper: dict[str, Settings] = {
+        "Imagic": imagic.PAPER,
+        "DreamBooth": dreambooth.PAPER,
+        "Textual Inversion": textual_inversion.PAPER,
+        "LoRA": lora.CORE,
+    }
+    by_tails = (
+        ("HiPer (paper)", "paper", tails.HIPER),
+        ("HiPer (fast)", "chosen", tails.HIPER_FAST),
+        ("SeFi-IDE", "paper", tails.SEFI),
+        ("SeFi-IDE", "chosen", tails.SEFI_CHOSEN),
+    )
+    return [
+        *(Row(name, "paper", partial(MAKE[name], how)) for name, how in paper.items()),
+        *(Row(name, "chosen", partial(MAKE[name], how)) for name, how in CHOSEN.items()),
+        *(Row(name, settings, partial(tails.tails, how)) for name, settings, how in by_tails),
+    ]
+
+
+Settings = imagic.Imagic | dreambooth.DreamBooth | textual_inversion.Inversion | lora.Lora
+MAKE: dict[str, Callable[..., Method]] = {
+    "Imagic": imagic.imagic,
+    "DreamBooth": dreambooth.dreambooth,
+    "Textual Inversion": textual_inversion.textual_inversion,
+    "LoRA": lora.lora,
+}
+# what did best on the choosing set; a method without an entry has not been chosen for yet
+CHOSEN: dict[str, Settings] = {}
+AMONG: dict[str, list[Settings]] = {
+    "Imagic": [
+        replace(imagic.PAPER, embedding_rate=first, model_steps=200, model_rate=then, eta=eta)
+        for first in (1e-3, 1e-2)
+        for then in (1e-5, 1e-4)
+        for eta in (0.5, 0.7)
+    ],
+    "DreamBooth": [replace(dreambooth.PAPER, steps=200, rate=rate) for rate in (1e-5, 5e-5, 2e-4)],
+    "Textual Inversion": [
+        replace(textual_inversion.PAPER, steps=500, rate=rate) for rate in (5e-3, 2e-2, 1e-1)
+    ],
+    "LoRA": [replace(lora.CORE, steps=200, rate=rate) for rate in (5e-4, 2e-3, 5e-3)],
+}
+
+
+class Table:
+    """The animals, what is chance and what is best for them, and a judge."""
+
+    def __init__(self, animals: int, seed: int, batch: int) -> None:
+        bench = Bench(batch, bf16=False)
+        cases = unseen(animals, seed)
+        clean = redrawn(bench.model, [case.scene for case in cases])
+        self.task = Task(bench, cases, clean, bench.noise(animals, 2))
+        self._source = look(bench.analyser, bench.model, clean)
+        self._chance = self._seen(self.task.drawn(bench.model, self.task.targets()), cases)[0]
+        scenes = [case.scene.doing(case.pose, case.ground) for case in cases]
+        self._best = self._seen(redrawn(bench.model, scenes), cases)[0]
+
+    def _seen(self, latents: torch.Tensor, cases: list[Case]) -> tuple[torch.Tensor, ...]:
+        bench = self.task.bench
+        seen = look(bench.analyser, bench.model, latents)
+        poses = torch.tensor([POSES.index(case.pose) for case in cases])
+        grounds = torch.tensor([GROUNDS.index(case.ground) for case in cases])
+        return self._source.coat_distance(seen), seen.pose == poses, seen.ground == grounds
+
+    def row(self, method: Method, cases: list[Case] | None = None) -> dict[str, object]:
+        """Identity, edit and cost of a method, over all animals; cost for each of them."""
+        meter = Meter()
+        task = self.task if cases is None else replace(self.task, cases=cases)
+        off, pose, ground = self._seen(method(task, meter), task.cases)
+        chance, best = self._chance.mean(), self._best.mean()
+        followed = ((self._chance - off) * (pose & ground)).mean() / (chance - best)
+        count = len(task.cases)
+        return {
+            "identity_closed": closed(float(chance), float(off.mean()), float(best)),
+            "pose": round(float(pose.float().mean()), 4),
+            "ground": round(float(ground.float().mean()), 4),
+            "identity_given_prompt": round(float(followed), 4),
+            "evaluations": round(meter.evaluations / count),
+            "seconds": round(meter.seconds / count, 2),
+            "bytes": meter.bytes,
+        }
+
+
+def by_lipe(table: Table, steps: int, seed: int) -> dict[str, object]:
+    """LIPE keeps the ground, so that only the pose is asked of it; its tails are HiPer's."""
+    editing = Editing(len(table.task.cases), seed, steps, table.task.bench.batch)
+    row = table.row(edit.lipe(editing), editing.cases)
+    row["bytes"] = 2 * editing.tails[0].numel()
+    return {"method": "LIPE", "settings": "chosen", "asked": OWN_GROUND, **row}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python benchmarks/table1.py", description=__doc__)
+    parser.add_argument("--animals", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--batch", type=int, default=25)
+    parser.add_argument("--methods", nargs="*", help="names; all without")
+    parser.add_argument("--settings", nargs="*", help="paper, chosen; all without")
+    parser.add_argument("--choose", action="store_true", help="settings, on the choosing set")
+    parser.add_argument("--kept", type=Path, help="what other parts of this run gave already")
+    parser.add_argument("--json", action="store_true", help="print one object")
+    given = parser.parse_args()
+    find_comfyui()
+    seed = 1 if given.choose else given.seed
+    wanted = {"animals": given.animals, "seed": seed}
+    table, found = Table(given.animals, seed, given.batch), []
+
+    def keep(row: dict) -> None:
+        table.task.bench.say(json.dumps(row))
+        found.append(row)
+
+    if given.choose:
+        for name in given.methods or AMONG:
+            for how in AMONG[name]:
+                keep({"method": name, "how": str(how), **table.row(MAKE[name](how))})
+    else:
+        for row in rows():
+            if given.methods and row.name not in given.methods:
+                continue
+            if given.settings and row.settings not in given.settings:
+                continue
+            named = {"method": row.name, "settings": row.settings}
+            keep(named | table.row(row.of()))
+        if not given.methods or "LIPE" in given.methods:
+            keep(by_lipe(table, 200, seed))
+    result = joined(kept(given.kept, wanted), wanted | {"rows": found})
+    print(json.dumps(result, indent=1 if given.json else 2))
+
+
+if __name__ == "__main__":
+    main()

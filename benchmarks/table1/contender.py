@@ -1,0 +1,114 @@
+"""What a method of Table 1 is given, and what it has to give."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from benchmarks.method import Bench, Case
+from hiper.demo.model import DemoModel, denoise, sample
+from hiper.demo.unet import Context
+from hiper.learning.draws import Draws
+from hiper.learning.recipe import RECIPES
+
+
+@dataclass
+class Meter:
+    """What learning took: the net's rows, forward and backward, and the processor's seconds."""
+
+    evaluations: int = 0
+    seconds: float = 0.0
+    bytes: int = 0  # that are kept of each subject
+    _began: float = field(default=0.0, repr=False)
+
+    @contextmanager
+    def running(self) -> Iterator[Meter]:
+        self._began = time.process_time()
+        try:
+            yield self
+        finally:
+            self.seconds += time.process_time() - self._began
+
+    def keep(self, *tensors: Tensor) -> None:
+        self.bytes += sum(tensor.numel() * 2 for tensor in tensors)  # 16 bits
+
+
+@dataclass(frozen=True)
+class Task:
+    """The animals, their pictures as latents, and the noise that each target is drawn from."""
+
+    bench: Bench
+    cases: list[Case]
+    clean: Tensor  # (P, 12, 16, 16)
+    noise: Tensor  # (P, 12, 16, 16)
+
+    @property
+    def model(self) -> DemoModel:
+        return self.bench.model
+
+    def one(self, number: int) -> Task:
+        part = slice(number, number + 1)
+        return Task(self.bench, self.cases[part], self.clean[part], self.noise[part])
+
+    def targets(self) -> Tensor:
+        return self.bench.encoded([case.target for case in self.cases])
+
+    def drawn(self, model: DemoModel, context: Context) -> Tensor:
+        return sample(model, context, self.noise)
+
+
+# a method learns every animal of a task and draws each one's target prompt
+Method = Callable[[Task, Meter], Tensor]
+
+
+class Trainer:
+    """Draws timesteps and noise, and says how far the model is off, whatever is learned."""
+
+    def __init__(self, seed: int, batch: int) -> None:
+        self._draws, self._batch = Draws(RECIPES["paper"], seed, batch), batch
+
+    def loss(self, model: DemoModel, clean: Tensor, context: Tensor, meter: Meter) -> Tensor:
+        """Of one picture `(1, 12, 16, 16)` under its prompt `(1, 77, 128)`."""
+        drawn = self._draws.next(clean)
+        count = self._batch
+        steps = (drawn.u * len(model.sigmas)).long().clamp(max=len(model.sigmas) - 1)
+        sigma = model.sigmas[steps].view(-1, 1, 1, 1)
+        own = clean.expand(count, -1, -1, -1)
+        found = denoise(
+            model, own + drawn.noise * sigma, sigma.flatten(), context.expand(count, -1, -1)
+        )
+        meter.evaluations += count
+        return ((found - own).square() * (sigma**2 + 1) / sigma**2).mean()
+
+
+def tuned_copy(model: DemoModel) -> DemoModel:
+    """The same model, whose UNet's weights may be learned without touching the first one's."""
+    unet = copy.deepcopy(model.unet).requires_grad_(True)
+    return replace(model, unet=unet)
+
+
+def frozen(model: DemoModel) -> DemoModel:
+    model.unet.requires_grad_(False)
+    return model
+
+
+def one_by_one(learn: Callable[[Task, Meter], Tensor]) -> Method:
+    """A method whose weights are each animal's own."""
+
+    def method(task: Task, meter: Meter) -> Tensor:
+        found = []
+        for number in range(len(task.cases)):
+            kept, meter.bytes = meter.bytes, 0
+            found.append(learn(task.one(number), meter))
+            meter.bytes = max(kept, meter.bytes)
+            if (number + 1) % 10 == 0:
+                task.bench.say(f"{number + 1} of {len(task.cases)} animals")
+        return torch.cat(found)
+
+    return method

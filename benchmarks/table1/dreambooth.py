@@ -1,0 +1,60 @@
+"""DreamBooth (arXiv 2208.12242): the net learns an identifier, and its class is kept beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hiper.demo.model import sample, starting_noise
+
+from .contender import Meter, Task, Trainer, frozen, one_by_one, tuned_copy
+
+IDENTIFIER = "drawing"  # a word that the demo model's captions seldom have before an animal
+
+
+@dataclass(frozen=True)
+class DreamBooth:
+    """Eq. 2: λ of the prior's own loss, on pictures of the class that the model drew itself."""
+
+    steps: int = 1000
+    rate: float = 5e-6
+    prior_weight: float = 1.0
+    prior_pictures: int = 16
+
+
+PAPER = DreamBooth()
+
+
+def named(text: str, animal: str) -> str:
+    """The prompt with the identifier before the animal's word."""
+    return text.replace(animal, f"{IDENTIFIER} {animal}", 1)
+
+
+def dreambooth(how: DreamBooth):
+    def learn(task: Task, meter: Meter) -> Tensor:
+        (case,) = task.cases
+        animal = case.scene.animal
+        subject = task.bench.encoded([f"a {IDENTIFIER} {animal}"])
+        kind = task.bench.encoded([f"a {animal}"])
+        with meter.running():
+            prior = sample(
+                task.model,
+                kind.expand(how.prior_pictures, -1, -1),
+                starting_noise(how.prior_pictures, 1),
+            )
+            model, own, others = tuned_copy(task.model), Trainer(0, 1), Trainer(1, 1)
+            adam = torch.optim.Adam(model.unet.parameters(), how.rate)
+            for step in range(how.steps):
+                adam.zero_grad()
+                other = prior[step % len(prior)][None]
+                loss = own.loss(model, task.clean, subject, meter)
+                loss = loss + how.prior_weight * others.loss(model, other, kind, meter)
+                loss.backward()
+                adam.step()
+        meter.keep(*model.unet.parameters())
+        target = task.bench.encoded([named(case.target, animal)])
+        return task.drawn(frozen(model), target)
+
+    return one_by_one(learn)
