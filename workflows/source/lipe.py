@@ -101,11 +101,12 @@ def edit(graph: Graph, stage: Stage) -> None:
     graph.group("2 · Learn the subject")
     source = scene.prompt(SOURCE, "Source prompt: what the picture shows")
     embedding = scene.learn(source)["embedding"]
+    larger = " SDXL goes as well: choose its checkpoint and a picture of about 1024×1024."
     graph.note(
         "**Edit a picture.** The source prompt says what the picture shows, the target prompt what "
         "it shall show. The learned subject goes behind both, and outside of the subject the "
-        "picture stays as it is, to the bit.",
-        height=130,
+        "picture stays as it is, to the bit." + larger * (stage.name != "demo"),
+        height=150,
     )
     graph.group("3 · Edit")
     target = scene.prompt(TARGET, "Target prompt: what it shall show")
