@@ -7,6 +7,7 @@ import json
 import random
 import time
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -69,10 +70,15 @@ class Editing:
         self.pictures = torch.stack([as_picture(draw(case.scene)) for case in self.cases])
         self.targets = [c.scene.doing(c.pose, c.ground) for c in self.cases]
         self.model, self.clip = load_model(), load_clip()
-        self.tails = self.bench.tails(self.cases, [c.source for c in self.cases], TOKENS, steps)
         plain = self.bench.sampled(self.bench.encoded([c.target for c in self.cases]), 2)
         self.chance = self.bench.judged(self.cases, plain)["identity_distance"]
         self.best = self.bench.best(self.cases)["identity_distance"]
+
+    @cached_property
+    def tails(self) -> Tensor:
+        """Each animal's own, from its one picture, `(P, N, 128)`."""
+        texts = [case.source for case in self.cases]
+        return self.bench.tails(self.cases, texts, TOKENS, self.steps)
 
     def prompts(self, texts: list[str], tails: Tensor | None) -> list:
         """One conditioning for all rows, with the animal's word and its tail marked."""

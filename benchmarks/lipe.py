@@ -17,6 +17,7 @@ from torch import Tensor
 sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # before an installed copy
 
 from benchmarks.editing import STEPS, STRENGTH, Editing, Way
+from benchmarks.parts import joined, kept
 from hiper.demo.drawing import draw
 from hiper.figures.grid import Labels, picture_grid
 
@@ -56,24 +57,24 @@ CHOICES = tuple(
 
 def measured(editing: Editing, ways: list[Way], docs: Path, look: Path | None) -> dict:
     """All ways on the same animals, and what is asked of LIPE by name."""
-    rows, kept = {}, {}
+    rows, drawn = {}, {}
     for way in ways:
         rows[way.name] = editing.row(way)
-        kept[way.name] = editing.latest
-    result = {"animals": len(editing.cases), "ways": list(rows.values())}
+        drawn[way.name] = editing.latest
+    result = {"ways": list(rows.values())}
     if LIPE.name in rows and FRESH.name in rows:
         own, fresh = rows[LIPE.name], rows[FRESH.name]
         result |= {key: value for key, value in own.items() if key not in ("way", "seconds")}
         for key in ("identity_closed", "background_error", "ghost_error", "pose_found"):
             result[f"{key}_fresh"] = fresh[key]
         result["edit_over_sampling"] = round(own["seconds"] / fresh["seconds"], 3)
-        both = {name: kept[name] for name in (FRESH.name, LIPE.name)}
+        both = {name: drawn[name] for name in (FRESH.name, LIPE.name)}
         save_pictures(editing, both, docs, DOCS)
         if look is not None:
             for first in range(0, min(len(editing.cases), LOOKED_AT), 10):
                 save_pictures(editing, both, look / f"{first}.png", range(first, first + 10))
-    result |= editing.autoencoder()
-    result["reconstruction_error"] = editing.reconstruction()
+        result |= editing.autoencoder()
+        result["reconstruction_error"] = editing.reconstruction()
     return result
 
 
@@ -120,17 +121,20 @@ def main() -> None:
     parser.add_argument("--no-priors", action="store_true", help="leave out several pictures")
     parser.add_argument("--docs", type=Path, default=Path("docs/lipe.png"))
     parser.add_argument("--look", type=Path, help="a folder for fifty animals' pictures")
+    parser.add_argument("--kept", type=Path, help="what other parts of this run gave already")
     parser.add_argument("--json", action="store_true", help="print one object")
     given = parser.parse_args()
     seed = 1 if given.choose else given.seed
     editing = Editing(given.animals, seed, given.steps, given.batch)
-    found = {"steps": given.steps, "seed": seed, "sampling_steps": STEPS, "strength": STRENGTH}
+    settings = {"animals": given.animals, "steps": given.steps, "seed": seed}
+    settings |= {"sampling_steps": STEPS, "strength": STRENGTH}
+    found = kept(given.kept, settings) | settings
     if given.choose:
         among = [way for way in CHOICES if way.name in given.among or not given.among]
         found["chosen"] = [editing.row(way) for way in among]
     else:
         ways = [way for way in WAYS if way.name in given.only]
-        found |= measured(editing, ways, given.docs, given.look)
+        found = joined(found, measured(editing, ways, given.docs, given.look))
         if not given.no_priors:
             found["priors"] = several(editing, {row["way"]: row for row in found["ways"]})
     print(json.dumps(found, indent=1 if given.json else 2, ensure_ascii=False))

@@ -126,9 +126,11 @@ def _lacks_projection(clip: comfy.sd.CLIP, encoder: torch.nn.Module) -> bool:
     paths = [Path(path) for path in ([paths] if isinstance(paths, str) else paths)]
     if not paths or any(path.suffix != ".safetensors" for path in paths):
         return False
-    return not any(_holds_projection(path) for path in paths)
+    return not any(_holds_projection(path, weight.shape) for path in paths)
 
 
-def _holds_projection(path: Path) -> bool:
+def _holds_projection(path: Path, shape: torch.Size) -> bool:
+    """Of this encoder: another of the same file has one of another size."""
     with safe_open(path, "pt") as file:
-        return any(PROJECTION in key for key in file.keys())  # noqa: SIM118
+        keys = [key for key in file.keys() if PROJECTION in key]  # noqa: SIM118
+        return any(file.get_slice(key).get_shape() == list(shape) for key in keys)

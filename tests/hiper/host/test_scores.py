@@ -192,6 +192,23 @@ def test_a_clip_without_its_projection_is_refused() -> None:
         text_by_clip(ours, TEXTS[0], 768)
 
 
+def test_a_projection_that_happened_to_be_in_memory_is_none(tmp_path, monkeypatch) -> None:
+    """The file tells: it holds that of another encoder alone."""
+    from safetensors.torch import save_file
+
+    from hiper.host.scores import text_by_clip
+
+    ours, _ = text_encoder()
+    path = tmp_path / "checkpoint.safetensors"
+    monkeypatch.setattr(ours.patcher, "cached_patcher_init", (None, (str(path),)))
+    other = {"conditioner.embedders.1.model.text_projection": torch.zeros(1280, 1280)}
+    save_file(other, path)
+    with pytest.raises(ValueError, match="clip_l has no text projection"):
+        text_by_clip(ours, TEXTS[0], 768)
+    save_file(other | {"clip_l.transformer.text_projection.weight": torch.zeros(768, 768)}, path)
+    assert text_by_clip(ours, TEXTS[0], 768).shape == (768,)
+
+
 def test_pictures_without_a_projection_and_other_models_are_refused() -> None:
     from hiper.host.scores import pictures_by_clip, pictures_by_dino, text_by_clip
 
