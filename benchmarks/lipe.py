@@ -131,7 +131,7 @@ def main() -> None:
     found = kept(given.kept, settings) | settings
     if given.choose:
         among = [way for way in CHOICES if way.name in given.among or not given.among]
-        found["chosen"] = [editing.row(way) for way in among]
+        found = joined(found, {"chosen": [editing.row(way) for way in among]})
     else:
         ways = [way for way in WAYS if way.name in given.only]
         found = joined(found, measured(editing, ways, given.docs, given.look))

@@ -7,16 +7,21 @@ from pathlib import Path
 from typing import Any
 
 Result = dict[str, Any]
+# what a row is called by: a part that measured it again has the last word
+NAMES = ("method", "settings", "how", "prior", "way", "focus", "strength", "without", "rate")
 
 
 def kept(path: Path | None, settings: Result) -> Result:
     """An earlier part's result; one of other settings is no part of this one."""
-    if path is None or not path.is_file():
+    if path is None:
         return {}
     found = json.loads(path.read_text(encoding="utf-8"))
     other = {key: found.get(key) for key in settings if found.get(key) != settings[key]}
     if other:
-        raise ValueError(f"{path} was run with {other}, this part with {settings}: they differ.")
+        raise ValueError(
+            f"{path} was run with {other}, this part with {settings}: run it with the same, or "
+            "leave --kept out."
+        )
     return found
 
 
@@ -27,7 +32,12 @@ def joined(old: Result, new: Result) -> Result:
         if isinstance(value, dict) and isinstance(old.get(key), dict):
             both[key] = joined(old[key], value)
         elif isinstance(value, list) and isinstance(old.get(key), list):
-            both[key] = [row for row in old[key] if row not in value] + value
+            again = [_name(row) for row in value]
+            both[key] = [row for row in old[key] if _name(row) not in again] + value
         else:
             both[key] = value
     return both
+
+
+def _name(row: Result) -> tuple:
+    return tuple(row.get(key) for key in NAMES)

@@ -267,7 +267,7 @@ def main() -> None:
     found = kept(given.kept, settings) | settings
     if given.choose:
         cases = Sefi(min(given.animals, 25), 1, given.steps, given.batch)
-        found["chosen"] = chosen(cases, given.ways, given.weights)
+        found = joined(found, {"chosen": chosen(cases, given.ways, given.weights)})
     elif given.ways:
         cases = Sefi(given.animals, given.seed, given.steps, given.batch)
         found = joined(found, measured(cases, given.ways, given.strengths))

@@ -45,26 +45,28 @@ def tuned(editing: Editing, scenes: list[Scene], tuning: Lora):
     return with_lora(editing.model, trained(editing.model, positive, latents, tuning))
 
 
-def rows(editing: Editing, tuning: Lora, tailed: bool) -> list[dict]:
+def rows(editing: Editing, tuning: Lora, tailed: tuple[bool, ...]) -> list[dict]:
     """HiPer's way from fresh noise and the edit, each on every animal's own model."""
-    rng, ways = random.Random("beside"), [replace(way, tail=tailed) for way in (FRESH, LIPE)]
+    rng = random.Random("beside")
+    ways = [replace(way, tail=tail) for tail in tailed for way in (FRESH, LIPE)]
     parts: dict[Way, list[tuple[Tensor, dict, float]]] = {way: [] for way in ways}
-    began, seconds = time.process_time(), 0.0
+    seconds = 0.0
     for number, scenes in enumerate(editing.reference_scenes()):
         started = time.process_time()
         model = tuned(editing, [*scenes, *beside(scenes, rng)], tuning)
         seconds += time.process_time() - started
         alone = editing.one(number, model)
         for way in ways:
-            parts[way].append(alone.edited(way, editing.tails[number : number + 1]))
+            own = editing.tails[number : number + 1] if way.tail else None
+            parts[way].append(alone.edited(way, own))
     found = []
     for way, each in parts.items():
         latents = torch.cat([one[0] for one in each])
-        names = each[0][1]
-        masks = {name: torch.cat([one[1][name] for one in each]) for name in names}
-        found.append(editing.told(way, latents, masks, time.process_time() - began - seconds))
-    prior = "tuned model and tail" if tailed else "tuned model"
-    return [{"prior": prior, "tuning_seconds": round(seconds, 1), **row} for row in found]
+        masks = {name: torch.cat([one[1][name] for one in each]) for name in each[0][1]}
+        row = editing.told(way, latents, masks, sum(one[2] for one in each))
+        prior = "tuned model and tail" if way.tail else "tuned model"
+        found.append({"prior": prior, "tuning_seconds": round(seconds, 1), **row})
+    return found
 
 
 def main() -> None:
@@ -82,14 +84,13 @@ def main() -> None:
         found["chosen"] = [
             {"rate": rate, **row}
             for rate in RATES
-            for row in rows(editing, replace(TUNING, rate=rate), tailed=False)
+            for row in rows(editing, replace(TUNING, rate=rate), (False,))
         ]
     else:
         found |= {"tuning_steps": TUNING.steps, "rate": TUNING.rate}
         one = [editing.row(way) for way in (FRESH, LIPE)]
         found["priors"] = [{"prior": "one picture's tail", **row} for row in one]
-        for tailed in (False, True):
-            found["priors"] += rows(editing, TUNING, tailed)
+        found["priors"] += rows(editing, TUNING, (False, True))
     print(json.dumps(found, indent=1 if given.json else 2, ensure_ascii=False))
 
 

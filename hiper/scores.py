@@ -58,20 +58,23 @@ class Scores:
 
 
 def scored(
-    source: Seen, edited: Seen, texts: tuple[Tensor, Tensor] | None, threshold: float = THRESHOLD
+    source: Seen,
+    edited: Seen,
+    texts: tuple[Tensor | None, Tensor] | None,
+    threshold: float = THRESHOLD,
 ) -> Scores:
     """Of the edited pictures against the source's; `texts` are the source and the target prompt,
-    `(C,)` each. Identity in ID(P) is DINOv2-I, or CLIP-I without it."""
+    `(C,)` each, the former where it is known. Identity in ID(P) is DINOv2-I, else CLIP-I."""
     clip_i = alike(edited.clip, source.clip)
     dino_i = alike(edited.dino, source.dino)
     if edited.clip is None or texts is None:
         return Scores(clip_i=clip_i, dino_i=dino_i)
-    before, after = (F.normalize(text, dim=-1) for text in texts)
+    before, after = (None if text is None else F.normalize(text, dim=-1) for text in texts)
     clip_t = F.normalize(edited.clip, dim=-1) @ after
     return Scores(
         clip_t,
         clip_i,
-        _directional(source.clip, edited.clip, after - before),
+        None if before is None else _directional(source.clip, edited.clip, after - before),
         dino_i,
         torch.where(clip_t >= threshold, clip_i if dino_i is None else dino_i, 0.0),
     )

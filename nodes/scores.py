@@ -20,10 +20,11 @@ from .types import CATEGORY
 
 COLUMNS = ("CLIP-T", "CLIP-I", "CLIP-D", "DINOv2-I", "ID(P)")
 OF_DEMO = ("identity", "pose", "ground")
+PLAIN = "plain prompt"
 WANTS = {
     "CLIP-T": "clip_vision, clip and target_prompt",
     "CLIP-I": "clip_vision",
-    "CLIP-D": "clip_vision, clip and two different prompts",
+    "CLIP-D": "clip_vision, clip, source_prompt and another target_prompt",
     "DINOv2-I": "dinov2",
     "ID(P)": "clip_vision, clip and target_prompt",
     "identity": "demo_animals on, and the plain prompt's pictures in plain",
@@ -92,8 +93,8 @@ class ScoreEdit(io.ComfyNode):
                 io.Clip.Input(
                     "clip",
                     optional=True,
-                    tooltip="The text encoder that belongs to clip_vision, from Load CLIP, e.g. "
-                    "clip_l.safetensors to CLIP ViT-L. A checkpoint's own has no projection.",
+                    tooltip="The text encoder that belongs to clip_vision, from Load CLIP: the "
+                    "same file of a whole CLIP. Most checkpoints' own have no projection.",
                 ),
                 io.ClipVision.Input(
                     "dinov2",
@@ -167,19 +168,21 @@ class ScoreEdit(io.ComfyNode):
                 "target_prompt is empty, and clip is there to compare it with the edit: write what "
                 "the edit was asked for, or disconnect clip."
             )
-        given = {"plain prompt": plain, name.strip() or "edit": edited}
-        rows = {row: to_pictures(images) for row, images in given.items() if images is not None}
+        given = [(PLAIN, plain), (name.strip() or "edit", edited)]
+        rows = [(row, images) for row, images in given if images is not None]
         seen = seen_by(clip_vision, dinov2)
         origin = seen(to_pictures(source))
         texts = None
         if clip is not None and origin.clip is not None:
             width = origin.clip.shape[-1]
-            texts = tuple(text_by_clip(clip, t, width) for t in (source_prompt, target_prompt))
+            before = text_by_clip(clip, source_prompt, width) if source_prompt.strip() else None
+            texts = before, text_by_clip(clip, target_prompt, width)
         read = reader(source, plain, target_prompt) if demo_animals else nothing
         measured = [
-            Measured(row, scored(origin, seen(pictures), texts, threshold), read(given[row]))
-            for row, pictures in rows.items()
+            Measured(row, scored(origin, seen(to_pictures(images)), texts, threshold), read(images))
+            for row, images in rows
         ]
+        check_scored(measured)
         means = measured[-1].means
         outputs = [
             withheld(f"{column} needs {WANTS[column]}.") if value is None else value
@@ -189,6 +192,15 @@ class ScoreEdit(io.ComfyNode):
             to_image(shown(measured, target_prompt, threshold, dinov2 is not None, report)),
             told(measured),
             *outputs,
+        )
+
+
+def check_scored(measured: list[Measured]) -> None:
+    """One sentence where there is not one number."""
+    if all(mean is None for mean in measured[-1].means.values()):
+        raise ValueError(
+            "There is nothing to score the demo model's pictures by: connect plain, or name a pose "
+            "or a place in target_prompt."
         )
 
 

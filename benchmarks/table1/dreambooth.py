@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hiper.demo.model import sample, starting_noise
+from hiper.demo.model import STEPS, sample, starting_noise
 
 from .contender import Meter, Task, Trainer, frozen, one_by_one, tuned_copy
 
@@ -21,7 +21,7 @@ class DreamBooth:
     steps: int = 1000
     rate: float = 5e-6
     prior_weight: float = 1.0
-    prior_pictures: int = 16
+    prior_pictures: int = 16  # the paper draws more: one a step would be a thousand
 
 
 PAPER = DreamBooth()
@@ -44,6 +44,7 @@ def dreambooth(how: DreamBooth):
                 kind.expand(how.prior_pictures, -1, -1),
                 starting_noise(how.prior_pictures, 1),
             )
+            meter.evaluations += 2 * STEPS * how.prior_pictures  # with guidance
             model, own, others = tuned_copy(task.model), Trainer(0, 1), Trainer(1, 1)
             adam = torch.optim.Adam(model.unet.parameters(), how.rate)
             for step in range(how.steps):

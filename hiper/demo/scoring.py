@@ -58,4 +58,5 @@ def nothing(_pictures: Tensor) -> DemoScores:
 
 
 def _entering(images: Tensor) -> Tensor:
-    return images[..., :3].float().cpu().movedim(-1, 1) * 2 - 1
+    pictures = images[..., :3].float().cpu().movedim(-1, 1) * 2 - 1
+    return pictures.expand(-1, 3, -1, -1) if pictures.shape[1] == 1 else pictures

@@ -7,6 +7,7 @@ from typing import Any
 
 import comfy.model_management
 import comfy.sd
+import comfy.utils
 import torch
 import torch.nn.functional as F
 from comfy.clip_vision import ClipVisionModel
@@ -25,8 +26,9 @@ PROJECTION = "text_projection"
 
 def pictures_by_clip(vision: ClipVisionModel, pictures: list[Image.Image]) -> Tensor:
     """CLIP's embeddings of pictures `(P, C)`, projected to where its texts' are."""
-    _check_kind(vision, CLIP_KIND, "clip_vision", "a CLIP Vision model")
-    if isinstance(vision.model.visual_projection, torch.nn.Identity):
+    _check_kind(vision, CLIP_KIND, "clip_vision", "OpenAI's or OpenCLIP's ViT-L, H or bigG")
+    projection = vision.model.visual_projection
+    if isinstance(projection, torch.nn.Identity) or _of_chance(projection.weight):
         raise ValueError(
             "clip_vision has no projection (visual_projection.weight), so that its pictures can't "
             "be compared with prompts: load a whole CLIP Vision model, e.g. of CLIP ViT-L/14."
@@ -38,7 +40,7 @@ def pictures_by_clip(vision: ClipVisionModel, pictures: list[Image.Image]) -> Te
 
 def pictures_by_dino(vision: ClipVisionModel, pictures: list[Image.Image]) -> Tensor:
     """DINOv2's class token of pictures `(P, C)`."""
-    _check_kind(vision, DINO_KIND, "dinov2", "a DINOv2 model")
+    _check_kind(vision, DINO_KIND, "dinov2", "a DINOv2")
     patcher = vision.patcher.clone()
     positions = _Positions(vision.model.embeddings)
     patcher.add_object_patch("embeddings.interpolate_pos_encoding", positions)
@@ -48,20 +50,22 @@ def pictures_by_dino(vision: ClipVisionModel, pictures: list[Image.Image]) -> Te
 def text_by_clip(clip: comfy.sd.CLIP, text: str, width: int) -> Tensor:
     """CLIP's embedding of a prompt `(C,)`, projected to where pictures of this width are."""
     stage, tokens = clip.cond_stage_model, clip.tokenize(text)
-    there = {name: getattr(stage, name) for name in ENCODERS if hasattr(stage, name)}
+    named = {name: getattr(stage, name, None) for name in ENCODERS}
+    there = {name: encoder for name, encoder in named.items() if encoder is not None}
     found = {n: e for n, e in there.items() if _projection(e).shape[0] == width}
     if not found:
         own = ", ".join(f"{n} {_projection(e).shape[0]}" for n, e in there.items())
         raise ValueError(
             f"clip_vision's embeddings are {width} wide, but clip's are {own or 'no CLIP at all'}: "
-            "connect the text encoder that belongs to it, e.g. clip_l.safetensors to CLIP ViT-L."
+            "connect the text encoder that belongs to it, e.g. the file of CLIP ViT-L/14 itself, "
+            "with Load CLIP."
         )
     name, encoder = next(iter(found.items()))
     if _lacks_projection(clip, encoder):
         raise ValueError(
-            f"This CLIP's {name} has no text projection, as in SD 1.x and SDXL checkpoints, so "
-            "that its prompts can't be compared with pictures: load clip_l.safetensors from "
-            "models/text_encoders with Load CLIP and connect that."
+            f"This CLIP's {name} has no text projection, as most checkpoints' and clip_l files "
+            "have none, so that its prompts can't be compared with pictures: put OpenAI's whole "
+            "CLIP ViT-L/14 into models/text_encoders as well, and connect it by Load CLIP."
         )
     clip.load_model(tokens)
     part = tokens[name.removeprefix("clip_")]
@@ -109,7 +113,9 @@ class _Positions:
 
 def _check_kind(vision: ClipVisionModel, kind: str, name: str, wanted: str) -> None:
     if vision.model_type != kind:
-        raise ValueError(f"{name} is a {vision.model_type} model, but wants {wanted}: connect one.")
+        raise ValueError(
+            f"{name} is a {vision.model_type}, but wants {wanted}: connect one by Load CLIP Vision."
+        )
 
 
 def _projection(encoder: torch.nn.Module) -> Tensor:
@@ -119,18 +125,25 @@ def _projection(encoder: torch.nn.Module) -> Tensor:
 def _lacks_projection(clip: comfy.sd.CLIP, encoder: torch.nn.Module) -> bool:
     """ComfyUI leaves a projection that its file does not hold as memory happened to be."""
     weight = _projection(encoder)
-    if not bool(weight.isfinite().all()) or float((weight != 0).float().mean()) < 0.5:
+    if _of_chance(weight):
         return True
     made = clip.patcher.cached_patcher_init
     paths = made[1][0] if made is not None and made[1] else ()
     paths = [Path(path) for path in ([paths] if isinstance(paths, str) else paths)]
-    if not paths or any(path.suffix != ".safetensors" for path in paths):
-        return False
-    return not any(_holds_projection(path, weight.shape) for path in paths)
+    return bool(paths) and not any(_holds_projection(path, weight.shape) for path in paths)
+
+
+def _of_chance(weight: Tensor) -> bool:
+    """What no file has filled is often nothing, or no numbers at all."""
+    weight = weight.float()
+    return not bool(weight.isfinite().all()) or float((weight != 0).float().mean()) < 0.5
 
 
 def _holds_projection(path: Path, shape: torch.Size) -> bool:
     """Of this encoder: another of the same file has one of another size."""
-    with safe_open(path, "pt") as file:
-        keys = [key for key in file.keys() if PROJECTION in key]  # noqa: SIM118
-        return any(file.get_slice(key).get_shape() == list(shape) for key in keys)
+    if path.suffix in (".safetensors", ".sft"):
+        with safe_open(path, "pt") as file:
+            keys = [key for key in file.keys() if PROJECTION in key]  # noqa: SIM118
+            return any(file.get_slice(key).get_shape() == list(shape) for key in keys)
+    weights = comfy.utils.load_torch_file(str(path), safe_load=True)
+    return any(PROJECTION in key and weight.shape == shape for key, weight in weights.items())

@@ -7,7 +7,7 @@ import time
 from comfy_api.v0_0_2 import io
 from torch import Tensor
 
-from ...hiper.attention.identity import IdentitySettings
+from ...hiper.attention.identity import SOURCE_THRESHOLD, IdentitySettings
 from ...hiper.editing.inversion import DDPM, METHODS, fitted
 from ...hiper.embedding import HiperEmbedding
 from ...hiper.host.editing.identity import check_identity
@@ -114,8 +114,8 @@ class EditPicture(io.ComfyNode):
                     min=0.01,
                     max=0.99,
                     step=0.01,
-                    tooltip="From which share of its map's height a place is the subject: lower "
-                    "lets more of the picture change.",
+                    tooltip="From which share of its map's height a place is the subject that is "
+                    "being drawn: lower lets more of the picture change.",
                     optional=True,
                     advanced=True,
                 ),
@@ -124,6 +124,16 @@ class EditPicture(io.ComfyNode):
                     options=list(METHODS),
                     default=DDPM,
                     tooltip="How the picture is inverted; as in Invert Picture.",
+                    optional=True,
+                    advanced=True,
+                ),
+                io.Float.Input(
+                    "source_threshold",
+                    default=SOURCE_THRESHOLD,
+                    min=0.01,
+                    max=0.99,
+                    step=0.01,
+                    tooltip="The same of the mask where the subject was.",
                     optional=True,
                     advanced=True,
                 ),
@@ -167,6 +177,7 @@ class EditPicture(io.ComfyNode):
         masks: str = BOTH,
         threshold: float = IdentitySettings.threshold,
         method: str = DDPM,
+        source_threshold: float = SOURCE_THRESHOLD,
         clip=None,
         embedding: HiperEmbedding | None = None,
         mask=None,
@@ -199,7 +210,7 @@ class EditPicture(io.ComfyNode):
             callback=following(model, len(sigmas) - 1),
         )
         inverted = time.perf_counter()
-        how = Blending(settings, from_source=MASKS[masks][0], from_target=MASKS[masks][1])
+        how = Blending(settings, source_threshold, *MASKS[masks])
         blending = painted(inversion, how, mask)
         edit = Edit()
         edited = sampled(

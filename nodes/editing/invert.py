@@ -175,7 +175,7 @@ class InvertPicture(io.ComfyNode):
         inversion = invert(
             model, prompting, samples, sigmas, method, seed, refinements, settings.power
         )
-        told = report(inversion)
+        told = report(inversion, settings.threshold)
         if inversion.seen is None and has_identity(conditioning):
             told = f"{told.split(';')[0]}; {why_unseen(model)}"
         if check:
@@ -194,10 +194,10 @@ def source_mask(inversion: Inversion, threshold: float):
     return mask_of(inversion.seen, size, threshold)
 
 
-def report(inversion: Inversion) -> str:
+def report(inversion: Inversion, threshold: float) -> str:
     """What was inverted, in one line."""
     held = f"{inversion.bytes / 2**20:.1f} MB kept for {inversion.steps} steps"
     if inversion.seen is None:
         return f"{held}; no word and no tail says what the subject is, so there is no mask"
-    share = float(source_mask(inversion, SOURCE_THRESHOLD).mean())
+    share = float(source_mask(inversion, threshold).mean())
     return f"{held}; the subject takes {100 * share:.0f} % of the picture"

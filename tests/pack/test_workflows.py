@@ -44,7 +44,7 @@ def stand_in(node: dict[str, Any]) -> dict[str, Any] | None:
         return {"class_type": "HiPerTestClip", "inputs": {}}
     if node["class_type"] == "CLIPVisionLoader":
         kind = "dinov2" if "dino" in node["inputs"]["clip_name"] else "clip_vision_model"
-        return {"class_type": "HiPerTestVision", "inputs": {"of": kind}}
+        return {"class_type": "HiPerTestEye", "inputs": {"of": kind}}
     return None
 
 

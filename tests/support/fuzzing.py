@@ -142,8 +142,8 @@ SOURCES: Graph = {
     ),
     "demo": node("HiPerLoadDemoModel"),
     "text encoder": node("HiPerTestClip"),
-    "eye": node("HiPerTestVision", of="clip_vision_model"),
-    "other eye": node("HiPerTestVision", of="dinov2"),
+    "eye": node("HiPerTestEye", of="clip_vision_model"),
+    "other eye": node("HiPerTestEye", of="dinov2"),
     "spoken": node("CLIPTextEncode", text="a dog", clip=["demo", 1]),
     "inverted": node(
         "HiPerInvertPicture",

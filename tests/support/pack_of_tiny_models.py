@@ -291,13 +291,13 @@ class TinyText(io.ComfyNode):
         return io.NodeOutput([[2 * torch.randn(1, length, CONTEXT, generator=generator), {}]])
 
 
-class TinyVision(io.ComfyNode):
+class TinyEye(io.ComfyNode):
     """CLIP Vision or DINOv2 in ComfyUI's own class, a few thousand weights of chance."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
-            node_id="HiPerTestVision",
+            node_id="HiPerTestEye",
             category="test",
             inputs=[io.Combo.Input("of", options=["clip_vision_model", "dinov2"])],
             outputs=[io.ClipVision.Output()],
@@ -348,7 +348,7 @@ class TinyModelsExtension(ComfyExtension):
             FailingModel,
             TinyLora,
             ModelState,
-            TinyVision,
+            TinyEye,
             TinyClip,
             DescribedConditioning,
             TinyText,

@@ -7,7 +7,7 @@ from .scene import DEMO, SD15, Scene, Stage
 
 SOURCE, TARGET = "a standing dog on grass", "a sleeping dog on the beach"
 PICTURES = 4
-EYE, TEXT = "clip-vit-large-patch14.safetensors", "clip_l.safetensors"
+CLIP = "clip-vit-large-patch14.safetensors"  # whole: its eye and its text encoder
 DINO = "dinov2-large.safetensors"
 
 
@@ -27,15 +27,15 @@ def table1(graph: Graph, stage: Stage) -> None:
     graph.group("4 · Table 1")
     scored = {"demo_animals": True}
     if stage.name != "demo":
-        eye = graph.node("CLIPVisionLoader", clip_name=EYE)["CLIP_VISION"]
-        text = graph.node("CLIPLoader", clip_name=TEXT, type="stable_diffusion")["CLIP"]
+        eye = graph.node("CLIPVisionLoader", clip_name=CLIP)["CLIP_VISION"]
+        text = graph.node("CLIPLoader", clip_name=CLIP, type="stable_diffusion")["CLIP"]
         dino = graph.node("CLIPVisionLoader", clip_name=DINO)["CLIP_VISION"]
         scored = {"clip_vision": eye, "clip": text, "dinov2": dino}
         graph.note(
-            "**What to load.** In *models/clip_vision*: OpenAI's CLIP ViT-L/14, whole, and Meta's "
-            "DINOv2 large or giant, each one's *model.safetensors* under a name of its own. In "
-            "*models/text_encoders*: *clip_l.safetensors*. Any may be left out: its columns go "
-            "with it.",
+            "**What to load.** OpenAI's CLIP ViT-L/14, whole, in *models/clip_vision* and in "
+            "*models/text_encoders*; Meta's DINOv2, large or giant, in *models/clip_vision*: each "
+            "one's *model.safetensors* under a name of its own. Any may be left out: its columns "
+            "go with it.",
             height=150,
         )
         graph.column()

@@ -104,7 +104,7 @@ def dinov2(image_size: int = 518):
     return ours, theirs, processor
 
 
-def text_encoder(projected: bool = True):
+def text_encoder():
     """CLIP-L in its own size, with weights of chance, as Load CLIP brings it; and in
     `transformers`' class."""
     import comfy.sd
@@ -122,7 +122,7 @@ def text_encoder(projected: bool = True):
         pad_token_id=49407,
     )
     theirs = filled(CLIPTextModelWithProjection(config))
-    weights = {n: w for n, w in as_on_disk(theirs).items() if projected or "projection" not in n}
+    weights = as_on_disk(theirs)
     options = {"dtype": torch.float32}
     ours = comfy.sd.load_text_encoder_state_dicts([weights], model_options=options)
     return ours, theirs
@@ -184,12 +184,22 @@ def test_prompts_are_read_as_transformers_reads_them() -> None:
     )
 
 
-def test_a_clip_without_its_projection_is_refused() -> None:
+def test_a_clip_without_its_projection_is_refused(tmp_path) -> None:
+    """From its file, as Load CLIP reads it: what ComfyUI has in its place is left to chance."""
+    import comfy.sd
+    from safetensors.torch import save_file
+
     from hiper.host.scores import text_by_clip
 
-    ours, _ = text_encoder(projected=False)
-    with pytest.raises(ValueError, match=r"clip_l has no text projection.* Load CLIP"):
-        text_by_clip(ours, TEXTS[0], 768)
+    _, theirs = text_encoder()
+    path = tmp_path / "clip_l.safetensors"
+    weights = as_on_disk(theirs)
+    save_file({n: w for n, w in weights.items() if "projection" not in n}, path)
+    sentence = r"clip_l has no text projection.* Load CLIP"
+    with pytest.raises(ValueError, match=sentence):
+        text_by_clip(comfy.sd.load_clip([str(path)]), TEXTS[0], 768)
+    save_file(weights, path)
+    assert text_by_clip(comfy.sd.load_clip([str(path)]), TEXTS[0], 768).shape == (768,)
 
 
 def test_a_projection_that_happened_to_be_in_memory_is_none(tmp_path, monkeypatch) -> None:
@@ -216,9 +226,9 @@ def test_pictures_without_a_projection_and_other_models_are_refused() -> None:
     pictures = [Image.new("RGB", (80, 80))]
     with pytest.raises(ValueError, match="no projection"):
         pictures_by_clip(bare, pictures)
-    with pytest.raises(ValueError, match="dinov2 is a clip_vision_model model, but wants a DINOv2"):
+    with pytest.raises(ValueError, match="dinov2 is a clip_vision_model, but wants a DINOv2"):
         pictures_by_dino(whole, pictures)
-    with pytest.raises(ValueError, match="clip_vision is a dinov2 model, but wants a CLIP Vision"):
+    with pytest.raises(ValueError, match="clip_vision is a dinov2, but wants OpenAI"):
         pictures_by_clip(dinov2()[0], pictures)
     clip, _ = text_encoder()
     with pytest.raises(ValueError, match="embeddings are 96 wide, but clip's are clip_l 768"):

@@ -23,8 +23,8 @@ def scoring(**change) -> Graph:
         "same": animal("sleeping", "snow"),
         "other": animal("sleeping", "snow", seed=9),
         "pair": node("ImageBatch", image1=["same", 0], image2=["other", 0]),
-        "eye": node("HiPerTestVision", of="clip_vision_model"),
-        "dino": node("HiPerTestVision", of="dinov2"),
+        "eye": node("HiPerTestEye", of="clip_vision_model"),
+        "dino": node("HiPerTestEye", of="dinov2"),
         "demo": node("HiPerLoadDemoModel"),
         "clip": node("HiPerTestClip"),
         "score": node("HiPerScoreEdit", **{k: v for k, v in given.items() if v is not None}),
@@ -76,6 +76,16 @@ def test_prompts_are_scored_with_the_text_encoder(server: Server) -> None:
     assert numbers(server.run(strict)["text"]["text"][0])["HiPer"]["ID(P)"] == 0.0
 
 
+def test_without_a_source_prompt_there_is_no_direction(server: Server) -> None:
+    graph = scoring(clip_vision=["eye", 0], clip=["clip", 0], source_prompt=" ")
+    assert "CLIP-D" not in numbers(server.run(graph)["text"]["text"][0])["HiPer"]
+
+
+def test_a_row_may_be_called_as_the_plain_one(server: Server) -> None:
+    said = server.run(scoring(name="plain prompt"))["text"]["text"][0].splitlines()
+    assert [line.split(":")[0] for line in said] == ["plain prompt"] * 2
+
+
 def test_a_number_can_be_wired(server: Server) -> None:
     graph = scoring()
     graph["pose"] = node("PreviewAny", source=["score", 8])
@@ -96,12 +106,16 @@ def test_a_number_that_is_not_there_says_what_it_needs(server: Server) -> None:
     ("change", "sentence"),
     [
         ({"demo_animals": False}, "Nothing is there to score with"),
-        ({"clip_vision": ["dino", 0]}, "clip_vision is a dinov2 model, but wants a CLIP Vision"),
-        ({"dinov2": ["eye", 0]}, "dinov2 is a clip_vision_model model, but wants a DINOv2"),
+        ({"clip_vision": ["dino", 0]}, "clip_vision is a dinov2, but wants OpenAI"),
+        ({"dinov2": ["eye", 0]}, "dinov2 is a clip_vision_model, but wants a DINOv2"),
         ({"clip_vision": ["eye", 0], "clip": ["demo", 1]}, "embeddings are 48 wide, but clip's"),
         (
             {"clip_vision": ["eye", 0], "clip": ["demo", 1], "target_prompt": " "},
             "target_prompt is empty",
+        ),
+        (
+            {"plain": None, "target_prompt": "a dog"},
+            "nothing to score the demo",
         ),
         ({"target_prompt": "a flying dog"}, "doesn't know the word 'flying'"),
     ],
