@@ -25,7 +25,7 @@ class SaveHiperEmbedding(io.ComfyNode):
             category=CATEGORY,
             description="Keep a learned subject as a small .safetensors file in models/hiper. "
             "It holds the vectors and how they were learned, and no picture.",
-            search_aliases=["hiper", "personalize", "export embedding"],
+            search_aliases=["hiper", "export embedding"],
             is_output_node=True,
             inputs=[
                 HiperEmbeddingSocket.Input("embedding", tooltip="What was learned."),
@@ -71,7 +71,7 @@ class LoadHiperEmbedding(io.ComfyNode):
             category=CATEGORY,
             description="Load a learned subject from models/hiper: a .safetensors that Save "
             "HiPer Embedding wrote, or a .pt of the paper's published code.",
-            search_aliases=["hiper", "personalize", "import embedding"],
+            search_aliases=["hiper", "import embedding"],
             inputs=[
                 io.Combo.Input(
                     "name",

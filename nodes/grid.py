@@ -28,7 +28,7 @@ class GridValues(io.ComfyNode):
             description="A list of values to compare: strengths, token counts, seeds or prompts. "
             "Whatever it is wired to runs once for each value; HiPer Picture Grid lays the "
             "pictures out with the labels.",
-            search_aliases=["hiper", "xy plot", "sweep", "list", "compare", "grid"],
+            search_aliases=["hiper", "xyz plot", "xy plot", "sweep", "list", "compare", "grid"],
             inputs=[
                 io.String.Input(
                     "values",
@@ -90,7 +90,7 @@ class GridPairs(io.ComfyNode):
             category=GRIDS,
             description="Pairs every item of one list with every item of another, row by row. "
             "Without it, ComfyUI pairs the first with the first, the second with the second.",
-            search_aliases=["hiper", "xy plot", "cross product", "combinations", "grid"],
+            search_aliases=["hiper", "xyz plot", "xy plot", "combinations", "grid"],
             is_input_list=True,
             inputs=[
                 io.MatchType.Input(
@@ -137,7 +137,7 @@ class PictureGrid(io.ComfyNode):
             category=GRIDS,
             description="Lays pictures out in rows and columns with labels, like a figure of a "
             "paper: by token count, strength, prompt or seed.",
-            search_aliases=["hiper", "xy plot", "contact sheet", "image grid", "compare", "figure"],
+            search_aliases=["hiper", "xyz plot", "xy plot", "contact sheet", "image grid"],
             is_input_list=True,
             is_output_node=True,
             inputs=[

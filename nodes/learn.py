@@ -40,7 +40,19 @@ class LearnHiperEmbedding(io.ComfyNode):
             description="Learn the subject of one picture as the last few token vectors of its "
             "prompt. The model stays as it is; the result is a 15 KB embedding for Compose HiPer "
             "Conditioning.",
-            search_aliases=["hiper", "personalize", "textual inversion", "train", "identity"],
+            search_aliases=[
+                "hiper",
+                "train embedding",
+                "personalize",
+                "textual inversion",
+                "dreambooth",
+                "subject",
+                "character",
+                "face",
+                "token",
+                "identity",
+                "train",
+            ],
             inputs=[
                 io.Model.Input("model", tooltip="The model to learn on; LoRAs on it count."),
                 io.Conditioning.Input(

@@ -52,7 +52,7 @@ class AttentionViewer(io.ComfyNode):
             description="See, token by token, where the model looked: the prompt's words, and the "
             "learned tail beside them. Takes any finished picture and calls the model once; or "
             "shows what Record Cross-Attention saw over a whole sampling run.",
-            search_aliases=["daam", "attention heatmap", "explain", "attention maps", "hiper"],
+            search_aliases=["attention", "daam", "attention heatmap", "explain", "mask", "hiper"],
             is_output_node=True,
             inputs=[
                 io.Model.Input(

@@ -44,7 +44,7 @@ class EditPicture(io.ComfyNode):
             description="Change what the subject of a picture does, and keep the subject and the "
             "background. The source prompt says what the picture shows, the target prompt what it "
             "shall show.",
-            search_aliases=["hiper", "lipe", "edit", "pose", "image editing", "inversion", "nima"],
+            search_aliases=["hiper", "lipe", "edit", "pose", "image editing", "inversion"],
             inputs=[
                 io.Model.Input("model", tooltip="The model to edit with."),
                 io.Conditioning.Input(
