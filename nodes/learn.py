@@ -27,6 +27,11 @@ from .source import source_prompts
 from .types import CATEGORY, HiperEmbeddingSocket, SefiSettingsSocket
 from .words import check_room, spoken
 
+CALLED = (
+    "hiper, train embedding, personalize, textual inversion, dreambooth, subject, character, face, "
+    "token, identity, train"
+)
+
 
 class LearnHiperEmbedding(io.ComfyNode):
     """Equation 4 on ComfyUI's own model, with everything but the tail frozen."""
@@ -40,19 +45,7 @@ class LearnHiperEmbedding(io.ComfyNode):
             description="Learn the subject of one picture as the last few token vectors of its "
             "prompt. The model stays as it is; the result is a 15 KB embedding for Compose HiPer "
             "Conditioning.",
-            search_aliases=[
-                "hiper",
-                "train embedding",
-                "personalize",
-                "textual inversion",
-                "dreambooth",
-                "subject",
-                "character",
-                "face",
-                "token",
-                "identity",
-                "train",
-            ],
+            search_aliases=CALLED.split(", "),
             inputs=[
                 io.Model.Input("model", tooltip="The model to learn on; LoRAs on it count."),
                 io.Conditioning.Input(
