@@ -21,7 +21,7 @@ sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # before an instal
 from benchmarks.method import Bench, unseen
 from benchmarks.parts import joined, kept
 from benchmarks.steps import focus_over_plain
-from benchmarks.two_subjects import two_subjects
+from benchmarks.two_subjects import pairs_chosen, pairs_measured
 from hiper.attention.calls import CROSS, shares_of
 from hiper.demo.grounding import inside, inside_over_outside
 from hiper.demo.many import learn_many
@@ -272,9 +272,10 @@ def main() -> None:
         cases = Sefi(given.animals, given.seed, given.steps, given.batch)
         found = joined(found, measured(cases, given.ways, given.strengths))
         found |= overfit(found["table"])
-    if given.pairs and not given.choose:
-        found["pairs"] = given.pairs
-        found |= two_subjects(Bench(given.batch, bf16=False), given.pairs, given.steps)
+    if given.pairs:
+        bench = Bench(given.batch, bf16=False)
+        of_pairs = pairs_chosen if given.choose else pairs_measured
+        found = joined(found, of_pairs(bench, given.pairs, given.steps, FOCUS))
     if not (given.choose or given.no_cost):
         found["focus_step_over_plain"] = focus_over_plain(COST_LATENT, 3, 2)
     print(json.dumps(found, indent=1 if given.json else 2, ensure_ascii=False))

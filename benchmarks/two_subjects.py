@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor
 from benchmarks.full_size import find_comfyui
 from hiper.demo.captions import distance, nameless_coat
 from hiper.demo.drawing import ground_of
+from hiper.demo.grounding import inside
 from hiper.demo.judging import load as load_judge
 from hiper.demo.measures import drawn
 from hiper.demo.model import GUIDANCE, STEPS
@@ -24,6 +26,8 @@ from hiper.demo.pairs import Pair, draw_picture, plain_prompt_of_two, random_pai
 from hiper.demo.scene import CLASSES, Coat, Scene
 from hiper.demo.text import words_of
 from hiper.embedding import HiperEmbedding
+from hiper.learning.focus import Focus
+from hiper.learning.terms import EQUATION_4, Weighted
 from hiper.prompts.placement import compose
 
 TOKENS = 5
@@ -122,14 +126,30 @@ def judged(pictures: Tensor, pairs: list[Pair]) -> dict[str, float]:
     }
 
 
-def two_subjects(bench, pairs: int, steps: int, seed: int = 0, strength: float = 1.0) -> dict:
-    """Plain prompts, chained Compose, tails kept to their words or halves; and the truth."""
+WAYS = {"plain prompt": None, "chained": "", "kept to its word": "word", "kept to its half": "half"}
+
+
+AMONG = (1.0, 1.25)  # strengths
+WAY, STRENGTH = "kept to its half", 1.0  # chosen: `sefi.py --choose`
+
+
+def two_subjects(
+    bench,
+    pairs: int,
+    steps: int,
+    seed: int = 0,
+    strengths: tuple[float, ...] = (1.0,),
+    focus: float = 0.0,
+    ways: tuple[str, ...] = tuple(WAYS),
+) -> list[dict]:
+    """Plain prompts, chained Compose, tails kept to their words or halves, of tails that were
+    learned with a weight of focus."""
     find_comfyui()
     from hiper.host.attention.keeping import keep
     from hiper.host.demo import load_clip, load_model
 
     cases = unseen_pairs(pairs, seed)
-    tails = learned(bench, cases, steps)
+    tails = learned(bench, cases, steps, focus)
     model, clip = load_model(), load_clip()
     negative = clip.encode_from_tokens_scheduled(clip.tokenize(""))
 
@@ -139,8 +159,10 @@ def two_subjects(bench, pairs: int, steps: int, seed: int = 0, strength: float =
     halves = torch.zeros(2, 1, 16, 16)
     halves[0, ..., :8], halves[1, ..., 8:] = 1, 1
 
-    def chained(case: Case, own: Tensor, kept_to: str) -> list:
+    def chained(case: Case, own: Tensor, kept_to: str | None, strength: float) -> list:
         conditioning = encoded(case)
+        if kept_to is None:
+            return conditioning
         for number, scene in enumerate((case.pair.left, case.pair.right)):
             word = 1 + words_of(case.prompt).index(scene.animal)
             place = {
@@ -156,31 +178,48 @@ def two_subjects(bench, pairs: int, steps: int, seed: int = 0, strength: float =
         return conditioning
 
     each = list(zip(cases, tails, strict=True))
-    ways = {"plain prompt": [encoded(case) for case in cases]}
-    for name, to in (("chained", ""), ("kept to its word", "word"), ("kept to its half", "half")):
-        ways[name] = [chained(case, own, to) for case, own in each]
-    all_pairs = [case.pair for case in cases]
     rows = []
-    for name, positives in ways.items():
+    for name, strength in product(ways, strengths):
         latents = [
-            drawn_by_comfyui(model, positive, negative, number)
-            for number, positive in enumerate(positives)
+            drawn_by_comfyui(model, chained(*one, WAYS[name], strength), negative, number)
+            for number, one in enumerate(each)
         ]
-        rows.append({"way": name, **judged(drawn(bench.model, torch.cat(latents)), all_pairs)})
+        row = {"way": name, "strength": strength, "focus": focus}
+        pictures = drawn(bench.model, torch.cat(latents))
+        rows.append(row | judged(pictures, [case.pair for case in cases]))
         bench.say(str(rows[-1]))
-    truth = torch.stack(
-        [
-            torch.from_numpy(np.asarray(draw_picture(pair), dtype=np.float32) / 127.5 - 1)
-            for pair in all_pairs
-        ]
-    ).permute(0, 3, 1, 2)
-    rows.append({"way": "drawn by the program", **judged(truth, all_pairs)})
-    rows.append(
-        {"way": "drawn, coats exchanged", **judged(truth, [exchanged(p) for p in all_pairs])}
-    )
+    return rows
+
+
+def known(pairs: int, seed: int = 0) -> list[dict]:
+    """What the measure says of drawings whose right answer is known."""
+    cases = [case.pair for case in unseen_pairs(pairs, seed)]
+    pictures = [np.asarray(draw_picture(pair), dtype=np.float32) / 127.5 - 1 for pair in cases]
+    truth = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
+    other = [exchanged(pair) for pair in cases]
+    return [
+        {"way": "drawn by the program", **judged(truth, cases)},
+        {"way": "drawn, coats exchanged", **judged(truth, other)},
+    ]
+
+
+def pairs_chosen(bench, pairs: int, steps: int, focus: float) -> dict[str, list[dict]]:
+    """How to learn and how strong, on at most 25 pairs of the choosing set."""
+    few, ways = min(pairs, 25), tuple(WAYS)[2:]
+    plain, held = (two_subjects(bench, few, steps, 1, AMONG, f, ways) for f in (0.0, focus))
+    return {"two_subjects_chosen": plain + held}
+
+
+def pairs_measured(bench, pairs: int, steps: int, focus: float) -> dict[str, object]:
+    """What was chosen, beside plain tails in each way, and what the measure says of drawings."""
+    rows = two_subjects(bench, pairs, steps)
+    rows += two_subjects(bench, pairs, steps, 0, (STRENGTH,), focus, (WAY,))
+    rows += known(pairs)
+    both = {(row["way"], row.get("strength"), row.get("focus")): row["both"] for row in rows}
     return {
-        "two_subjects": rows[2]["both"],
-        "two_subjects_chained": rows[1]["both"],
+        "pairs": pairs,
+        "two_subjects": both[WAY, STRENGTH, focus],
+        "two_subjects_chained": both["chained", 1.0, 0.0],
         "two_subjects_table": rows,
     }
 
@@ -190,13 +229,18 @@ def exchanged(pair: Pair) -> Pair:
     return Pair(replace(pair.left, coat=pair.right.coat), replace(pair.right, coat=pair.left.coat))
 
 
-def learned(bench, cases: list[Case], steps: int) -> Tensor:
-    """Each subject's own tail, `(P, 2, 1, 1, N, 128)`, from its own picture."""
+def learned(bench, cases: list[Case], steps: int, focus: float = 0.0) -> Tensor:
+    """Each subject's own tail, `(P, 2, 1, 1, N, 128)`, from its own picture; held to where the
+    subject is with weight `focus`."""
     from benchmarks.method import Case as One
 
     scenes = [scene for case in cases for scene in case.sources]
     ones = [One(scene, scene.pose, scene.ground) for scene in scenes]
-    tails = bench.tails(ones, [one.source for one in ones], TOKENS, steps)
+    texts, region, terms = [one.source for one in ones], None, EQUATION_4
+    if focus:
+        region = torch.stack([inside(scene, 16) for scene in scenes])[:, None]
+        terms = (*EQUATION_4, Weighted(Focus(TOKENS, to_mask=True), focus))
+    tails = bench.tails(ones, texts, TOKENS, steps, region=region, terms=terms)
     return tails.unflatten(0, (-1, 2))[:, :, None, None]
 
 
