@@ -22,6 +22,7 @@ from ..hiper.prompts.placement import (
 )
 from ..hiper.prompts.tails import TailMark, tails_in
 from .last_layer import last_layer, warn_of_another
+from .strength import strength_input, strength_of
 from .subject_word import columns_of
 from .types import CATEGORY, HiperEmbeddingSocket
 from .words import Spoken, check_room, spoken
@@ -48,14 +49,10 @@ class ComposeHiperConditioning(io.ComfyNode):
                 HiperEmbeddingSocket.Input(
                     "embedding", tooltip="What Learn HiPer Embedding learned or Load read."
                 ),
-                io.Float.Input(
-                    "strength",
-                    default=0.8,
-                    min=0.0,
-                    max=2.0,
-                    step=0.05,
-                    tooltip="α of the paper (0.8): lower follows the prompt more, higher keeps "
-                    "more of the picture.",
+                strength_input(
+                    "α of the paper: lower follows the prompt more, higher keeps more of the "
+                    "picture. -1 is the embedding's own, which its recipe was found best at: "
+                    "1 for fast, 0.8 for paper."
                 ),
                 io.Clip.Input(
                     "clip",
@@ -128,6 +125,7 @@ def composed(
     """The tail behind each entry, where there is room for it, kept to a place where that is
     asked for."""
     details, family = embedding.details, family_named(embedding.details.family)
+    strength = strength_of(embedding, strength)
     if embedding.roles > 1:
         for prompt, options in conditioning:
             for own in families_of_text(prompt, options)[:1] if family is None else (family,):

@@ -282,6 +282,7 @@ class _Work:
                 height=self.height,
                 first_loss=learned.first_loss,
                 last_loss=learned.last_loss,
+                strength=self.settings.recipe.strength,
                 focus=self.host.sefi.focus,
                 focused_on=self.host.focused_on,
             ),

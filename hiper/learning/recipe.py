@@ -17,6 +17,7 @@ class Recipe:
     relative: bool = False  # to the size of the vectors: text encoders differ by a factor of 100
     settles: float = 0.0  # steps after which the rate falls as 1/√; 0 keeps it as it is
     bound: float = 0.0  # how many times as long as at first a vector may get; 0 is any length
+    strength: float = 0.8  # α that its tails do best at
     power: float = 1.0  # of u in [0, 1): above 1 draws timesteps towards the less noisy end
 
     def __post_init__(self) -> None:
@@ -45,5 +46,6 @@ FAST = Recipe(
     relative=True,
     settles=30.0,
     bound=1.0,
+    strength=1.0,  # of 0.7 to 1.1 the first that closes most and keeps every edit
 )
 RECIPES = {"fast": FAST, "paper": PAPER}

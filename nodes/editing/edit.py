@@ -26,6 +26,7 @@ from ...hiper.host.graph import running_node
 from ...hiper.prompts.placement import check_conditioning
 from ..compose import composed
 from ..latent import checked_latent
+from ..strength import strength_input
 from ..types import CATEGORY, HiperEmbeddingSocket
 from ..words import Spoken, spoken
 from .blend import BOTH, MASKS, painted
@@ -92,14 +93,7 @@ class EditPicture(io.ComfyNode):
                     control_after_generate=io.ControlAfterGenerate.fixed,
                     tooltip="The noise: another seed is another edit.",
                 ),
-                io.Float.Input(
-                    "strength",
-                    default=1.0,
-                    min=0.0,
-                    max=2.0,
-                    step=0.05,
-                    tooltip="Of the embedding, as in Compose.",
-                ),
+                strength_input("Of the embedding, as in Compose: -1 is its own."),
                 io.Combo.Input(
                     "masks",
                     options=list(MASKS),
