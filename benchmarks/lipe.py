@@ -112,7 +112,7 @@ def main() -> None:
     parser.add_argument("--animals", type=int, default=100)
     parser.add_argument("--steps", type=int, default=300, help="of learning each animal's tail")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--batch", type=int, default=25)
+    parser.add_argument("--batch", type=int, default=8)
     parser.add_argument(
         "--choose", action="store_true", help="λ and threshold, on the choosing set"
     )

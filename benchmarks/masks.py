@@ -35,7 +35,7 @@ def source(row: str, case: Case) -> str:
 
 def measured(animals: int, steps: int, strengths: list[float], seed: int) -> dict:
     """Identity closed, pose and ground found for each way to learn, over unseen animals."""
-    bench, cases = Bench(animals, bf16=False), unseen(animals, seed)
+    bench, cases = Bench(8, bf16=False), unseen(animals, seed)
     chance = bench.judged(cases, bench.sampled(bench.encoded([c.target for c in cases]), 2))
     best = bench.best(cases)
     masks = torch.stack([inside(case.scene, 16) for case in cases])[:, None]

@@ -275,7 +275,7 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=1000)
     parser.add_argument("--steps", type=int, default=Showing.steps)
     parser.add_argument("--recipe", choices=list(RECIPES), default="fast")
-    parser.add_argument("--batch", type=int, default=25)
+    parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--weights", type=Path, default=WEIGHTS, help="other demo weights")
     parser.add_argument("--fp32", action="store_true", help="float32 even where bfloat16 is fast")
     given = parser.parse_args()

@@ -21,7 +21,7 @@ sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # before an instal
 from benchmarks.method import Bench, unseen
 from benchmarks.parts import joined, kept
 from benchmarks.steps import focus_over_plain
-from benchmarks.two_subjects import pairs_chosen, pairs_measured
+from benchmarks.two_subjects import by_name, pairs_chosen, pairs_measured
 from hiper.attention.calls import CROSS, shares_of
 from hiper.demo.grounding import inside, inside_over_outside
 from hiper.demo.many import learn_many
@@ -249,8 +249,9 @@ def main() -> None:
     parser.add_argument("--animals", type=int, default=100)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--pairs", type=int, default=100)
+    parser.add_argument("--pairs-focus", nargs="+", type=float, default=[0.0, FOCUS])
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--batch", type=int, default=25)
+    parser.add_argument("--batch", type=int, default=8)
     names = [way.name for way in WAYS]
     parser.add_argument("--ways", nargs="*", choices=names, default=names)
     parser.add_argument(
@@ -274,8 +275,12 @@ def main() -> None:
         found |= overfit(found["table"])
     if given.pairs:
         bench = Bench(given.batch, bf16=False)
-        of_pairs = pairs_chosen if given.choose else pairs_measured
-        found = joined(found, of_pairs(bench, given.pairs, given.steps, FOCUS))
+        if given.choose:
+            of_pairs = pairs_chosen(bench, given.pairs, given.steps, FOCUS)
+        else:
+            of_pairs = pairs_measured(bench, given.pairs, given.steps, given.pairs_focus)
+        found = joined(found, of_pairs)
+        found |= by_name(found.get("two_subjects_table", []), FOCUS)
     if not (given.choose or given.no_cost):
         found["focus_step_over_plain"] = focus_over_plain(COST_LATENT, 3, 2)
     print(json.dumps(found, indent=1 if given.json else 2, ensure_ascii=False))

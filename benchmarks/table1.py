@@ -142,7 +142,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python benchmarks/table1.py", description=__doc__)
     parser.add_argument("--animals", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--batch", type=int, default=25)
+    parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--methods", nargs="*", help="names; all without")
     parser.add_argument("--settings", nargs="*", help="whose; all without")
     parser.add_argument("--choose", action="store_true", help="settings, on the choosing set")

@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one object")
     given = parser.parse_args()
     seed = 1 if given.choose else given.seed
-    editing = Editing(given.animals, seed, given.steps, given.animals)
+    editing = Editing(given.animals, seed, given.steps, 8)
     found = {"animals": given.animals, "steps": given.steps, "seed": seed, "rank": TUNING.rank}
     if given.choose:
         found["chosen"] = [

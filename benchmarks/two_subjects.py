@@ -210,18 +210,24 @@ def pairs_chosen(bench, pairs: int, steps: int, focus: float) -> dict[str, list[
     return {"two_subjects_chosen": plain + held}
 
 
-def pairs_measured(bench, pairs: int, steps: int, focus: float) -> dict[str, object]:
-    """What was chosen, beside plain tails in each way, and what the measure says of drawings."""
-    rows = two_subjects(bench, pairs, steps)
-    rows += two_subjects(bench, pairs, steps, 0, (STRENGTH,), focus, (WAY,))
-    rows += known(pairs)
-    both = {(row["way"], row.get("strength"), row.get("focus")): row["both"] for row in rows}
-    return {
-        "pairs": pairs,
-        "two_subjects": both[WAY, STRENGTH, focus],
-        "two_subjects_chained": both["chained", 1.0, 0.0],
-        "two_subjects_table": rows,
+def pairs_measured(bench, pairs: int, steps: int, weights: list[float]) -> dict[str, object]:
+    """Tails learned with each weight of focus, each way to compose them, and what the measure says
+    of drawings."""
+    rows = known(pairs)
+    for weight in weights:
+        strengths = tuple({1.0, STRENGTH}) if weight else (1.0,)
+        rows += two_subjects(bench, pairs, steps, 0, strengths, weight)
+    return {"pairs": pairs, "two_subjects_table": rows}
+
+
+def by_name(table: list[dict], focus: float) -> dict[str, float]:
+    """What was chosen, and plain tails behind a chained Compose."""
+    both = {(row["way"], row.get("strength"), row.get("focus")): row["both"] for row in table}
+    keys = {
+        "two_subjects": (WAY, STRENGTH, focus),
+        "two_subjects_chained": ("chained", 1.0, 0.0),
     }
+    return {name: both[key] for name, key in keys.items() if key in both}
 
 
 def exchanged(pair: Pair) -> Pair:
