@@ -137,11 +137,11 @@ class Editing:
         found = sampled(model, to, inversion, sampler, seed=2)
         seconds = time.process_time() - began
         masks = {}
-        if edit.steps:
-            masks = {
-                "source": mask_of(inversion.seen, (CELLS, CELLS), way.source_threshold),
-                "target": mask_of(edit.seen, (CELLS, CELLS), way.threshold),
-            }
+        size = CELLS, CELLS
+        if edit.steps and way.source_mask:
+            masks["source"] = mask_of(inversion.seen, size, way.source_threshold)
+        if edit.steps and way.target_mask:
+            masks["target"] = mask_of(edit.seen, size, way.threshold)
         return found, masks, seconds
 
     def reconstruction(self) -> dict[str, float]:
@@ -222,9 +222,9 @@ class Editing:
             "ghost_error": round(float(ghosts.nanmean()), 4),
             "seconds": round(seconds, 1),
         }
-        if masks and way.source_mask:
+        if "source" in masks:
             row["source_mask_iou"] = _iou(masks["source"], [c.scene for c in self.cases])
-        if masks and way.target_mask:
+        if "target" in masks:
             truths = [located_at_cells(p, t) for p, _, _, t in each]
             row["target_mask_iou"] = _iou_with(masks["target"], truths)
         self.bench.say(json.dumps(row))

@@ -264,15 +264,18 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one object")
     given = parser.parse_args()
     settings = {key: getattr(given, key) for key in ("animals", "steps", "seed")}
-    settings["focus"] = FOCUS
-    found = kept(given.kept, settings) | settings
     if given.choose:
-        cases = Sefi(min(given.animals, 25), 1, given.steps, given.batch)
-        found = joined(found, {"chosen": chosen(cases, given.ways, given.weights)})
-    elif given.ways:
-        cases = Sefi(given.animals, given.seed, given.steps, given.batch)
-        found = joined(found, measured(cases, given.ways, given.strengths))
-        found |= overfit(found["table"])
+        settings |= {"animals": min(given.animals, 25), "seed": 1}
+    else:
+        settings["focus"] = FOCUS
+    found = kept(given.kept, settings) | settings
+    if given.ways:
+        cases = Sefi(settings["animals"], settings["seed"], given.steps, given.batch)
+        if given.choose:
+            found = joined(found, {"chosen": chosen(cases, given.ways, given.weights)})
+        else:
+            found = joined(found, measured(cases, given.ways, given.strengths))
+            found |= overfit(found["table"])
     if given.pairs:
         bench = Bench(given.batch, bf16=False)
         if given.choose:
