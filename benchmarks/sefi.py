@@ -21,7 +21,7 @@ sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # before an instal
 from benchmarks.method import Bench, unseen
 from benchmarks.parts import joined, kept
 from benchmarks.steps import focus_over_plain
-from benchmarks.two_subjects import by_name, pairs_chosen, pairs_measured
+from benchmarks.two_subjects import AMONG, by_name, pairs_chosen, pairs_measured
 from hiper.attention.calls import CROSS, shares_of
 from hiper.demo.grounding import inside, inside_over_outside
 from hiper.demo.many import learn_many
@@ -250,6 +250,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--pairs", type=int, default=100)
     parser.add_argument("--pairs-focus", nargs="+", type=float, default=[0.0, FOCUS])
+    parser.add_argument("--pairs-strengths", nargs="+", type=float, default=AMONG)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch", type=int, default=8)
     names = [way.name for way in WAYS]
@@ -279,7 +280,9 @@ def main() -> None:
     if given.pairs:
         bench = Bench(given.batch, bf16=False)
         if given.choose:
-            of_pairs = pairs_chosen(bench, given.pairs, given.steps, FOCUS)
+            of_pairs = pairs_chosen(
+                bench, given.pairs, given.steps, given.pairs_focus, given.pairs_strengths
+            )
         else:
             of_pairs = pairs_measured(bench, given.pairs, given.steps, given.pairs_focus)
         found = joined(found, of_pairs)

@@ -129,8 +129,8 @@ def judged(pictures: Tensor, pairs: list[Pair]) -> dict[str, float]:
 WAYS = {"plain prompt": None, "chained": "", "kept to its word": "word", "kept to its half": "half"}
 
 
-AMONG = (1.0, 1.25)  # strengths
-WAY, STRENGTH = "kept to its half", 1.0  # chosen: `sefi.py --choose`
+AMONG = (1.0, 1.25, 1.5)  # strengths
+WAY, STRENGTH = "kept to its word", 1.25  # chosen: `sefi.py --choose`
 
 
 def two_subjects(
@@ -203,11 +203,14 @@ def known(pairs: int, seed: int = 0) -> list[dict]:
     ]
 
 
-def pairs_chosen(bench, pairs: int, steps: int, focus: float) -> dict[str, list[dict]]:
+def pairs_chosen(
+    bench, pairs: int, steps: int, weights: list[float], strengths: list[float]
+) -> dict[str, list[dict]]:
     """How to learn and how strong, on at most 25 pairs of the choosing set."""
-    few, ways = min(pairs, 25), tuple(WAYS)[2:]
-    plain, held = (two_subjects(bench, few, steps, 1, AMONG, f, ways) for f in (0.0, focus))
-    return {"two_subjects_chosen": plain + held}
+    few, ways, rows = min(pairs, 25), tuple(WAYS)[2:], []
+    for weight in weights:
+        rows += two_subjects(bench, few, steps, 1, tuple(strengths), weight, ways)
+    return {"two_subjects_chosen": rows}
 
 
 def pairs_measured(bench, pairs: int, steps: int, weights: list[float]) -> dict[str, object]:
@@ -215,8 +218,9 @@ def pairs_measured(bench, pairs: int, steps: int, weights: list[float]) -> dict[
     of drawings."""
     rows = known(pairs)
     for weight in weights:
-        strengths = tuple({1.0, STRENGTH}) if weight else (1.0,)
-        rows += two_subjects(bench, pairs, steps, 0, strengths, weight)
+        # plain tails as they are chained without this paper; the rest is what was chosen
+        strength, ways = (STRENGTH, tuple(WAYS)) if weight else (1.0, ("chained",))
+        rows += two_subjects(bench, pairs, steps, 0, (strength,), weight, ways)
     return {"pairs": pairs, "two_subjects_table": rows}
 
 
