@@ -13,7 +13,8 @@ from torch import Tensor
 
 from ..embedding import EmbeddingDetails, HiperEmbedding, equal_starts
 from ..files.embeddings import write
-from ..learning.loop import Learned, LearningRun, LearningSettings, LearningStep, LossNotFiniteError
+from ..learning.learned import Learned, LearningStep
+from ..learning.loop import LearningRun, LearningSettings, LossNotFiniteError
 from ..learning.sefi import SefiSettings
 from ..prompts.placement import check_family, initial_tail, placement_of
 from . import folders
@@ -244,12 +245,12 @@ class _Work:
     def _say_cancelled(self, run: LearningRun) -> None:
         learned = run.learned
         if learned is None:
-            words = "Learning was cancelled in its first step; there is nothing to keep."
+            where, kept = "in the first step", "There is nothing to keep."
         else:
-            taken, steps = len(learned.losses), self.settings.steps
-            words = f"Learning was cancelled at step {taken} of {steps}. {self.keep(learned)}"
-        logging.warning("HiPer: %s", words)
-        say_on_node(words)
+            where = f"at step {len(learned.losses)} of {self.settings.steps}"
+            kept = self.keep(learned)
+        logging.warning("HiPer: Learning was cancelled %s. %s", where, kept)
+        say_on_node(f"Cancelled {where}.", kept)
 
     def keep(self, learned: Learned) -> str:
         """Save what there is under a name of its own, and say so."""
@@ -260,8 +261,7 @@ class _Work:
         except OSError as error:  # what ended the learning is what the person has to hear of
             return f"The tail so far could not be kept at {path} ({error.strerror})."
         return (
-            f"The tail so far is kept as {folders.shown(path)}: load it, and connect it to "
-            "embedding to go on from it."
+            f"Kept as {folders.shown(path)}: load it, and connect it to embedding to go on from it."
         )
 
     def embedding(self, learned: Learned) -> HiperEmbedding:
@@ -282,6 +282,8 @@ class _Work:
                 height=self.height,
                 first_loss=learned.first_loss,
                 last_loss=learned.last_loss,
+                first_fixed_loss=learned.first_fixed_loss,
+                last_fixed_loss=learned.last_fixed_loss,
                 focus=self.host.sefi.focus,
                 focused_on=self.host.focused_on,
             ),

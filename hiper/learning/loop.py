@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .draws import Draw, Draws
+from .learned import Learned, LearningStep
 from .objective import Denoiser
 from .optimiser import optimiser_of
 from .recipe import PAPER, Recipe
@@ -30,7 +31,7 @@ class LearningSettings:
     batch_size: int = 1
     seed: int = 0
     recipe: Recipe = PAPER
-    stop: StopRule | None = None  # None takes every step
+    stop: StopRule | None = None  # None takes every step, and never the fixed loss
     terms: tuple[Weighted, ...] = EQUATION_4
 
     def __post_init__(self) -> None:
@@ -42,32 +43,6 @@ class LearningSettings:
                 raise ValueError(f"{name} is {value}: choose {least} or more.")
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate is {self.learning_rate}: choose one above 0.")
-
-
-@dataclass(frozen=True)
-class Learned:
-    """The tail `(stages, roles, N, C)`, the loss of every step taken `(steps,)`, both on the CPU,
-    and the fixed loss as often as it was taken."""
-
-    tail: Tensor
-    losses: Tensor  # NaN where a step in half precision overflowed and was skipped
-    fixed_losses: tuple[FixedLossAt, ...] = ()
-    halvings: int = 0  # of the rate, because it made the fixed loss rise
-    gained: bool | None = None  # whether the fixed loss ever fell; None where it was not taken
-
-    @property
-    def first_loss(self) -> float:
-        """The mean over the first tenth of the steps."""
-        return float(self.losses[: self._tenth].nanmean())
-
-    @property
-    def last_loss(self) -> float:
-        """The mean over the last tenth of the steps."""
-        return float(self.losses[-self._tenth :].nanmean())
-
-    @property
-    def _tenth(self) -> int:
-        return max(1, len(self.losses) // 10)
 
 
 class LossNotFiniteError(RuntimeError):
@@ -92,15 +67,6 @@ class NoGradientError(RuntimeError):
             "may stand in for its attention or give out an earlier step's result: take it off; "
             "with precision fp16 choose bf16 or fp32."
         )
-
-
-@dataclass(frozen=True)
-class LearningStep:
-    """One finished step; loss and tail stay on the device, so that reading it is what costs."""
-
-    index: int
-    loss: Tensor
-    tail: Tensor
 
 
 def learn(
@@ -194,8 +160,9 @@ class LearningRun:
                 self._check()
             if on_step is not None:
                 index = self.taken - 1
-                on_step(LearningStep(index, self._losses[index], self._optimiser.average))
-        tail = self._good_tail if fixed is None else self._best_tail
+                now = self._losses[index], self._optimiser.average
+                on_step(LearningStep(index, *now, self._readings))
+        tail = self._good_tail if self._plateau is None else self._best_tail
         gained = None if self._plateau is None else self._plateau.best < self._plateau.first
         losses = self._losses[: self.taken].cpu()
         return Learned(tail.cpu(), losses, self._readings, self.halvings, gained)
@@ -252,6 +219,8 @@ class LearningRun:
         if not math.isfinite(now.loss):
             raise LossNotFiniteError(max(self.taken - 1, 0), self.learned)
         self._readings = (*self._readings, now)
+        if not self.settings.stop.stops:
+            return False
         if self._plateau is None:
             self._plateau = Plateau(self.settings.stop, now.loss)
             return False
