@@ -7,6 +7,8 @@ import { chain, shows } from "./shown_outputs.js";
 
 const SHOWS_MAPS = new Set(["HiPerAttentionViewer", "HiPerCompareAttention"]);
 const WIDGET = "hiper_attention";
+const CHOICE = "tokens";
+const OPACITY = "opacity";
 const STATE = "hiper_viewer"; // in node.properties
 const NODES_2 = "[data-node-id]"; // what Nodes 2.0 draws a node as
 const NARROWEST = 400;
@@ -33,8 +35,11 @@ function attach(node) {
     addressOf: (file) => api.apiURL(`/view?${new URLSearchParams(file)}`),
     onChange: (state) => {
       node.properties[STATE] = state;
+      const opacity = node.widgets?.find(({ name }) => name === OPACITY);
+      if (opacity) opacity.value = state.opacity;
       node.graph?.setDirtyCanvas?.(true, true);
     },
+    onChoose: (choice) => choose(node, choice),
     onLayout: () => fit(node),
     onWheel: handOn,
   });
@@ -46,13 +51,29 @@ function attach(node) {
   widget.serialize = false;
   node.setSize([Math.max(node.size[0], NARROWEST), node.size[1]]);
 
+  const choice = node.widgets.find(({ name }) => name === CHOICE);
+  if (choice) chain(choice, "callback", () => view.release());
+  const opacity = node.widgets.find(({ name }) => name === OPACITY);
+  if (opacity) {
+    opacity.hidden = opacity.options.hidden = true; // the view's own slider stands for it
+    view.restore({ opacity: opacity.value });
+  }
   chain(node, "onAdded", () => views.set(node, view));
-  chain(node, "onConfigure", () => view.restore(node.properties[STATE]));
+  chain(node, "onConfigure", () => {
+    const own = opacity ? { opacity: opacity.value } : {};
+    view.restore({ ...node.properties[STATE], ...own });
+  });
   shows(node, (output) => show(node, output));
   chain(node, "onRemoved", () => {
     views.delete(node);
     view.destroy();
   });
+}
+
+/** What is clicked is the next run's mask: it stands in the node's own widget and is saved there. */
+function choose(node, choice) {
+  const widget = node.widgets.find(({ name }) => name === CHOICE);
+  if (widget) widget.value = choice;
 }
 
 /** The wheel moves the graph, unless it scrolls the chips; Nodes 2.0 hands it on by itself. */
