@@ -14,9 +14,7 @@ def report(found: HostLearned, asked: int) -> str:
     told = [
         gain(learned, "fixed timesteps and noise") + f", {changed}" * bool(learned.fixed_losses),
         f"{details.steps} steps in {found.seconds:.0f} s "
-        f"({details.steps / max(found.seconds, 1e-9):.1f} a second)"
-        + f", stopped before {asked} as nothing more was gained"
-        * (details.steps < asked),
+        f"({details.steps / max(found.seconds, 1e-9):.1f} a second)" + why_no_more(found, asked),
     ]
     if learned.gained is False:
         told.append("nothing was gained over the embedding to go on from, which is given out again")
@@ -29,11 +27,21 @@ def report(found: HostLearned, asked: int) -> str:
     return "; ".join(told)
 
 
+def why_no_more(found: HostLearned, asked: int) -> str:
+    """Nothing, where every step was taken that was asked for."""
+    steps = found.embedding.details.steps
+    if found.learned.by_hand:
+        return f", finished by hand after step {steps} of {asked}"
+    return f", stopped before {asked} as nothing more was gained" if steps < asked else ""
+
+
 def in_short(found: HostLearned, asked: int) -> str:
     """The same for the node: the loss, and why it ended where it did."""
     steps, learned = found.embedding.details.steps, found.learned
     if learned.gained is False:
         why = f"{steps} steps: nothing was gained"
+    elif learned.by_hand:
+        why = f"Finished by hand after step {steps} of {asked}"
     elif steps < asked:
         why = f"{steps} of {asked} steps: no more was gained"
     else:

@@ -20,6 +20,7 @@ from ..prompts.placement import check_family, initial_tail, placement_of
 from . import folders
 from .attention.values import check_two_roles
 from .families import class_names, encoded_family, family_of
+from .finishing import finishable
 from .model.denoiser import HostDenoiser, frozen_denoiser
 from .model.gradients import outside_inference_mode
 from .model.memory import Frugality, MemoryPlan
@@ -206,9 +207,12 @@ class _Work:
 
         def watch(step: LearningStep) -> None:
             progress.watch(step, denoiser, clean)
+            if asked_to_finish():
+                self.run.finish()
 
         try:
-            return self.run.go_on(denoiser, clean, watch)
+            with finishable() as asked_to_finish:
+                return self.run.go_on(denoiser, clean, watch)
         except comfy.model_management.InterruptProcessingException:
             self._say_cancelled(self.run)
             raise

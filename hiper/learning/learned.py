@@ -20,6 +20,7 @@ class Learned:
     fixed_losses: tuple[FixedLossAt, ...] = ()
     halvings: int = 0  # of the rate, because it made the fixed loss rise
     gained: bool | None = None  # whether the fixed loss ever fell; None where that did not matter
+    by_hand: bool = False  # ended by a person, with what there was
 
     @property
     def first_loss(self) -> float:

@@ -110,6 +110,7 @@ class LearningRun:
         self._loss_scale, self._size = loss_scale, size
         self._check_every = check_every or (1 if clean.device.type == "cpu" else 16)
         self.halvings = 0
+        self._by_hand = False
         self._begin()
 
     def _begin(self) -> None:
@@ -138,6 +139,10 @@ class LearningRun:
         losses = self._losses[: self._good_steps].cpu()
         return Learned(self._good_tail.cpu(), losses, self._readings, self.halvings)
 
+    def finish(self) -> None:
+        """Take no step after this one: what there is by then is what was learned."""
+        self._by_hand = True
+
     def go_on(
         self,
         denoiser: Denoiser,
@@ -153,7 +158,7 @@ class LearningRun:
                 if self._read(fixed):
                     break
                 continue  # it may have begun the run again
-            if self.taken == steps:
+            if self.taken == steps or self._by_hand:
                 break
             self._step(denoiser, clean)
             if self.taken == steps or self.taken % self._check_every == 0 or self._is_read(rule):
@@ -162,10 +167,14 @@ class LearningRun:
                 index = self.taken - 1
                 now = self._losses[index], self._optimiser.average
                 on_step(LearningStep(index, *now, self._readings))
-        tail = self._good_tail if self._plateau is None else self._best_tail
+        if self._good_steps < self.taken:
+            self._check()
         gained = None if self._plateau is None else self._plateau.best < self._plateau.first
+        if self._by_hand and not gained:
+            gained = None  # who ends it wants what there is
+        tail = self._good_tail if gained is None else self._best_tail
         losses = self._losses[: self.taken].cpu()
-        return Learned(tail.cpu(), losses, self._readings, self.halvings, gained)
+        return Learned(tail.cpu(), losses, self._readings, self.halvings, gained, self._by_hand)
 
     def _step(self, denoiser: Denoiser, clean: Tensor) -> None:
         device = clean.device
@@ -196,7 +205,7 @@ class LearningRun:
         """Whether the fixed loss is due: at the start, now and then, and at the end."""
         if rule is None or (self._readings and self._readings[-1].steps == self.taken):
             return False
-        return self.taken % rule.every == 0 or self.taken == self.settings.steps
+        return self.taken % rule.every == 0 or self.taken == self.settings.steps or self._by_hand
 
     def _check(self) -> None:
         """The steps since the last check were all finite, but for those that were skipped."""
@@ -228,6 +237,8 @@ class LearningRun:
             self._best_tail.copy_(tail)
         stop = self._plateau.add(now.loss)
         rises = not self._plateau.gained and now.loss > self._plateau.first
+        if self._by_hand:
+            return True
         if rises and self.settings.recipe.relative and self.halvings < MOST_HALVINGS:
             self.halvings += 1
             self._begin()
