@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from aiohttp import web
 
-from .graph import running_node, running_prompt
+from .graph import running_node, running_prompt, serving
 
 ROUTE = "/hiper/finish"
 NOT_LEARNING = "No learning of that prompt and node is under way: it has ended, or not begun."
@@ -42,7 +42,7 @@ LEARNINGS = web.AppKey("hiper_learnings", Learnings)
 
 def register() -> None:
     """The route, and beside it what it speaks of; without a server, as in a script, neither."""
-    server = _server()
+    server = serving()
     if server is None or LEARNINGS in server.app:
         return
     server.app[LEARNINGS] = Learnings()
@@ -63,15 +63,9 @@ async def _finish(request: web.Request) -> web.Response:
 @contextmanager
 def finishable() -> Iterator[Callable[[], bool]]:
     """The learning of the node that runs can be ended by hand; what this gives says if it was."""
-    prompt, node, server = running_prompt(), running_node(), _server()
+    prompt, node, server = running_prompt(), running_node(), serving()
     if prompt is None or node is None or server is None or LEARNINGS not in server.app:
         yield lambda: False
         return
     with server.app[LEARNINGS].one(prompt, node) as asked:
         yield asked
-
-
-def _server():
-    from server import PromptServer  # not there before ComfyUI serves
-
-    return getattr(PromptServer, "instance", None)

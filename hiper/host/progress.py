@@ -10,11 +10,11 @@ import comfy.utils
 import latent_preview
 import torch
 from comfy.model_patcher import ModelPatcher
-from comfy_execution.utils import get_executing_context
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from ..learning.learned import LearningStep
+from .graph import running_node, serving
 from .model.denoiser import HostDenoiser
 
 PREVIEW_LEVEL = 0.6  # of the timesteps: the layout is given away, the looks are not
@@ -99,9 +99,6 @@ def previewer_of(model: ModelPatcher) -> latent_preview.LatentPreviewer | None:
 
 def say_on_node(*lines: str) -> None:
     """Show words on the node that is running, where an editor is looking on."""
-    from server import PromptServer  # not there before ComfyUI serves
-
-    context = get_executing_context()
-    server = getattr(PromptServer, "instance", None)
-    if context is not None and server is not None and server.client_id is not None:
-        server.send_progress_text(LINE.join(lines), context.node_id, server.client_id)
+    node, server = running_node(), serving()
+    if node is not None and server is not None and server.client_id is not None:
+        server.send_progress_text(LINE.join(lines), node, server.client_id)
