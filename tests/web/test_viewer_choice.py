@@ -159,8 +159,10 @@ def test_a_choice_that_the_prompt_has_not_is_said_on_the_node(editor, server) ->
 
 
 def test_few_settings_are_in_view(editor) -> None:
-    """The rest is advanced: in the classic renderer, too, behind the node's Show Advanced."""
+    """The rest is advanced, and the view's own slider is the only opacity."""
     shown = editor.node(editor.numbers["HiPerAttentionViewer"]).evaluate(
-        "node => node.widgets.filter((one) => !one.advanced).map((one) => one.name)"
+        """node => node.widgets
+            .filter(({ hidden, options }) => !hidden && !options?.advanced)
+            .map(({ name }) => name)"""
     )
     assert shown == ["tokens", "mask", "hiper_attention"]
