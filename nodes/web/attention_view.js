@@ -62,8 +62,8 @@ export class AttentionView {
   /** As tall as the pictures are at the width there is, and at first no taller than they need. */
   #stageHeight(tallest = TALLEST) {
     const { length } = this.#panels;
-    const gaps = GAP * (this.#columns - 1);
-    const width = (this.stage.offsetWidth - gaps) / this.#columns || TALLEST;
+    const room = this.stage.offsetWidth - GAP * (this.#columns - 1);
+    const width = room > 0 ? room / this.#columns : TALLEST; // not laid out yet
     const ratio = Math.min(...this.#panels.map((panel) => panel.ratio));
     return Math.ceil(length / this.#columns) * (Math.min(tallest, width / ratio) + TITLE);
   }
