@@ -63,10 +63,20 @@ def test_each_token_of_the_widget_has_the_name_that_chooses_it(look) -> None:
     assert names[:2] == ["1", "2"] and names[-1] == "hiper 5"
 
 
-def test_a_choice_that_is_not_there_leaves_the_maps_and_withholds_the_mask(look) -> None:
-    out = look("cat")
+@pytest.mark.parametrize(
+    ("tokens", "tail", "sentence"),
+    [
+        ("dog", 5, "connect a CLIP and give the prompt as labels."),
+        ("tail", 0, "put Compose HiPer Conditioning before it, or choose words."),
+    ],
+)
+def test_a_choice_that_is_not_there_leaves_the_maps_and_withholds_the_mask(
+    look, tokens: str, tail: int, sentence: str
+) -> None:
+    out = look(tokens, tail)
     (payload,) = out.ui["hiper_maps"]
-    assert "asks for 'cat'" in payload["problem"] and payload["first"] == [72, 73, 74, 75, 76]
+    assert payload["problem"].endswith(sentence) and len(payload["problem"]) < 300
+    assert payload["first"] == look("", tail).ui["hiper_maps"][0]["first"]
     assert payload["problem"] in out.args[5]
     for withheld in (MASK, OVERLAY, STRIP, MASKS, OVERLAYS):
         assert out.args[withheld].message == payload["problem"]

@@ -233,8 +233,6 @@ def test_compare_is_one_call_on_one_noise(call, model) -> None:
         ({"conditioning": None}, "Nothing is connected to conditioning"),
         ({"model": None, "latent": None}, "connected to model and latent"),
         ({"image": torch.rand(1, 64, 64, 3)}, "64×64, but the latent stands for 96×64"),
-        ({"tokens": "dog"}, "connect a CLIP and give the prompt as labels"),
-        ({"tokens": "tail", "conditioning": text()}, "put Compose HiPer Conditioning before"),
         ({"labels": "a dog"}, "no CLIP to cut it into tokens"),
         ({"timestep": float("nan")}, "timestep % is nan: choose 0 to 100"),
         (
