@@ -28,8 +28,10 @@ class EmbeddingDetails:
     references: int = 1
     width: int = 0
     height: int = 0
-    first_loss: float = float("nan")
+    first_loss: float = float("nan")  # of the steps themselves, a tenth's mean
     last_loss: float = float("nan")
+    first_fixed_loss: float = float("nan")  # on timesteps and noise that stay the same
+    last_fixed_loss: float = float("nan")
     strength: float = 0.8
     clip_layer: int = 0  # CLIP's last layer in use, from -1; 0 where that isn't known
     focus: float = 0.0  # λ of the attention loss

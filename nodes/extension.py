@@ -2,7 +2,7 @@
 
 from comfy_api.v0_0_2 import ComfyExtension, io
 
-from ..hiper.host import folders
+from ..hiper.host import finishing, folders
 from .attention.compare import CompareAttention
 from .attention.record import LoadAttentionMaps, RecordAttention, SaveAttentionMaps
 from .attention.viewer import AttentionViewer
@@ -24,10 +24,11 @@ from .sefi import SefiIdeSettings
 
 
 class HiperExtension(ComfyExtension):
-    """The pack's nodes and its model folder."""
+    """The pack's nodes, its model folder and its route."""
 
     async def on_load(self) -> None:
         folders.register()
+        finishing.register()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 
-from comfy_api.v0_0_2 import io
+from comfy_api.v0_0_2 import io, ui
 
 from ..hiper.embedding import HiperEmbedding
 from ..hiper.files import embeddings
@@ -56,8 +57,8 @@ class SaveHiperEmbedding(io.ComfyNode):
         if if_exists == NUMBER:
             path = folders.unused(path)
         embeddings.write(embedding, path, overwrite=if_exists == OVERWRITE)
-        saved = path.relative_to(folders.save_folder().resolve()).as_posix()
-        return io.NodeOutput(embedding, str(path), ui={"text": [f"Saved as {saved}"]})
+        told = f"Saved as {folders.shown(path)}"
+        return io.NodeOutput(embedding, str(path), ui=ui.PreviewText(told))
 
 
 class LoadHiperEmbedding(io.ComfyNode):
@@ -112,6 +113,10 @@ def describe(embedding: HiperEmbedding) -> str:
     )
     if details.steps:
         line += f" in {details.steps} steps"
+    if not math.isnan(details.first_fixed_loss):
+        line += (
+            f", loss on fixed noise {details.first_fixed_loss:.4f} → {details.last_fixed_loss:.4f}"
+        )
     if embedding.stages > 1:
         line += f", {embedding.stages} stages of the sampling apart"
     if embedding.roles > 1:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from comfy_api.v0_0_2 import io
+from comfy_api.v0_0_2 import io, ui
 
 from ..hiper.embedding import HiperEmbedding
 from ..hiper.figures.images import to_image
 from ..hiper.figures.loss_curve import loss_curve
 from ..hiper.host.families import check_learnable, check_width, family_of
 from ..hiper.host.graph import running_node
-from ..hiper.host.learning import HostLearned, HostSettings, learn_on_host
+from ..hiper.host.learning import HostSettings, learn_on_host
 from ..hiper.host.masks import on_latents, where_it_counts
 from ..hiper.host.model.denoiser import PRECISIONS
 from ..hiper.learning.loop import LearningSettings
@@ -22,6 +22,7 @@ from ..hiper.prompts.families import REPLACE, last_encoder
 from ..hiper.prompts.placement import placement_of
 from .last_layer import last_layer
 from .latent import checked_latent
+from .report import in_short, report
 from .sefi import terms_of
 from .source import source_prompts
 from .types import CATEGORY, HiperEmbeddingSocket, SefiSettingsSocket
@@ -184,10 +185,14 @@ class LearnHiperEmbedding(io.ComfyNode):
                 HiperEmbeddingSocket.Output(
                     display_name="embedding", tooltip="The learned tail: save it, or compose it."
                 ),
-                io.Image.Output(display_name="loss", tooltip="The loss of each step and its mean."),
+                io.Image.Output(
+                    display_name="loss",
+                    tooltip="The loss on fixed timesteps and noise, before that of each step.",
+                ),
                 io.String.Output(display_name="report", tooltip="How it went, in one line."),
             ],
             hidden=[io.Hidden.prompt],
+            has_intermediate_output=True,
         )
 
     @classmethod
@@ -243,7 +248,7 @@ class LearnHiperEmbedding(io.ComfyNode):
                 batch_size,
                 seed,
                 RECIPES[recipe],
-                StopRule() if auto_stop else None,
+                reading(steps, auto_stop),
                 terms_of(sefi, tokens, conditioning, said, clip, family, placement),
             ),
             HostSettings(
@@ -263,8 +268,18 @@ class LearnHiperEmbedding(io.ComfyNode):
         layer = last_layer(graph, running_node(), family.last_layer if family else 0, clip)
         embedding = found.embedding
         details = replace(embedding.details, clip_layer=layer)
-        plot = to_image(loss_curve(found.learned.losses, fixed=found.learned.fixed_losses))
-        return io.NodeOutput(replace(embedding, details=details), plot, report(found, steps))
+        learned = found.learned
+        fixed, kept = learned.fixed_losses, learned.last_fixed_loss
+        plot = to_image(loss_curve(learned.losses, fixed=fixed, kept=kept))
+        embedding = replace(embedding, details=details)
+        words = ui.PreviewText(in_short(found, steps))
+        return io.NodeOutput(embedding, plot, report(found, steps), ui=words)
+
+
+def reading(steps: int, auto_stop: bool) -> StopRule | None:
+    """When the fixed loss is taken: it costs as much as a few steps, too much for a few steps."""
+    rule = StopRule(stops=auto_stop)
+    return rule if auto_stop or steps >= rule.every else None
 
 
 def held_to(sefi: SefiSettings) -> str:
@@ -272,24 +287,3 @@ def held_to(sefi: SefiSettings) -> str:
     if not sefi.focus:
         return ""
     return "a region" if sefi.region is not None else f'"{sefi.word.strip()}"'
-
-
-def report(found: HostLearned, asked: int) -> str:
-    """One line: loss first and last, seconds, steps of those asked for, and what was done to it."""
-    details, learned = found.embedding.details, found.learned
-    told = [
-        f"{details.steps} steps in {found.seconds:.0f} s "
-        f"({details.steps / max(found.seconds, 1e-9):.1f} a second)"
-        + f", stopped before {asked} as nothing more was gained"
-        * (details.steps < asked),
-        f"loss {details.first_loss:.4f} in the first tenth, {details.last_loss:.4f} in the last",
-    ]
-    if learned.gained is False:
-        told.append("nothing was gained over the embedding to go on from, which is given out again")
-    if learned.halvings:
-        told.append(
-            f"begun again with the rate halved {learned.halvings} times, as the loss rose with more"
-        )
-    if found.plan.recompute:
-        told.append(str(found.plan))
-    return "; ".join(told)

@@ -34,6 +34,7 @@ IN_HOST = (
     "attention",
     "model",
     "progress",
+    "finishing",
     "scores",
     "learning",
     "editing",

@@ -11,6 +11,11 @@ from .maps import AttentionMaps, Prompt, Token
 
 SPECIAL, WORD, TAIL, PAD = "special", "word", "tail", "pad"
 START, END = "‹start›", "‹end›"
+# what a prompt may begin with that says nothing of what it shows
+ARTICLES = frozenset({"a", "an", "the", "this", "that", "my", "his", "her", "its"})
+PREPOSITIONS = frozenset({"of", "in", "on", "at", "to", "by", "for", "from", "with", "and", "or"})
+PICTURES = frozenset({"photo", "photograph", "picture", "image", "drawing", "painting"})
+NO_CONTENT = ARTICLES | PREPOSITIONS | PICTURES
 
 
 def labelled(maps: AttentionMaps, prompt: int, words: Sequence[Token]) -> AttentionMaps:
@@ -68,6 +73,39 @@ def chosen(tokens: Sequence[Token], choice: str) -> list[Token]:
         for token in _named(tokens, name):
             picked[token.index] = token
     return [picked[index] for index in sorted(picked)]
+
+
+def looked_at_first(
+    prompts: Sequence[Sequence[Token]], tail_of_all: bool = False
+) -> list[list[Token]]:
+    """What is seen of each prompt before anybody chose: the tail, if one or all of them have one;
+    else the first word that says something and is in all of them, else the first of its own."""
+    tails = [[token for token in tokens if token.kind == TAIL] for tokens in prompts]
+    if all(tails) or (any(tails) and not tail_of_all):
+        return tails
+    telling = [
+        [t for t in tokens if t.kind == WORD and t.text and t.text.casefold() not in NO_CONTENT]
+        for tokens in prompts
+    ]
+    for word in telling[0]:
+        found = [[token for token in tokens if token.text == word.text] for tokens in telling]
+        if all(found):
+            return found
+    return [
+        [token for token in words if token.word == words[0].word] or chosen(tokens, "")
+        for words, tokens in zip(telling, prompts, strict=True)
+    ]
+
+
+def choice_of(tokens: Sequence[Token], token: Token) -> str:
+    """What chooses this token and no other: its label, else its number."""
+    number = str(token.index + 1)
+    if not token.text:
+        return number
+    try:
+        return token.label if chosen(tokens, token.label) == [token] else number
+    except ValueError:  # its label is what a list is made of
+        return number
 
 
 def _named(tokens: Sequence[Token], name: str) -> list[Token]:

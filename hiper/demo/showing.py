@@ -11,7 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from ..embedding import join, split
-from ..learning.loop import Learned, LearningSettings, LearningStep, learn
+from ..learning.learned import Learned, LearningStep
+from ..learning.loop import LearningSettings, learn
 from ..learning.recipe import FAST, Recipe
 from .attention_maps import attention_maps
 from .captions import prompt as prompt_of

@@ -1,18 +1,23 @@
-"""Pictures of numbers: the loss curve that a person would rather look at than a list."""
+"""How learning went: the loss on fixed timesteps and noise, which falls, before the steps' own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor
 
+from ..learning.learned import change
 from ..learning.stopping import FixedLossAt
-from .page import ticks
-from .palette import ACCENT, CURVE, FAINT, GREY, GRID, INK, PAGE
+from .page import ticks, write
+from .palette import CURVE, GREY, GRID, INK, PAGE
 
 SUPERSAMPLING = 2
+LARGE, MIDDLE, SMALL = 24, 18, 16
+SHADE, DOT = "#eef3fd", "#c9d3e6"  # below the curve, a step behind it
+MOST_DOTS, MOST_POINTS = 3000, 60
 
 
 def smoothed(values: np.ndarray, window: int) -> np.ndarray:
@@ -29,73 +34,145 @@ def smoothing_window(steps: int) -> int:
     return max(1, min(101, steps // 10) | 1)
 
 
+@dataclass(frozen=True)
+class Axes:
+    """Where steps and losses lie on the picture, in its own pixels."""
+
+    box: tuple[float, float, float, float]
+    steps: int
+    low: float
+    high: float
+
+    def across(self, step: float) -> float:
+        left, _, right, _ = self.box
+        return left + step / max(self.steps, 1) * (right - left)
+
+    def up(self, loss: float) -> float:
+        _, top, _, bottom = self.box
+        return bottom - (loss - self.low) / (self.high - self.low) * (bottom - top)
+
+
 def loss_curve(
     losses: Tensor,
-    title: str = "HiPer learning",
     width: int = 768,
     height: int = 448,
     fixed: Sequence[FixedLossAt] = (),
+    kept: float | None = None,
 ) -> Image.Image:
-    """The loss of each step `(steps,)`, faint, its moving average over it, and the loss on fixed
-    samples where it was looked at: the one that falls steadily."""
+    """The loss on fixed samples where it was taken; behind it, on a scale of their own, the losses
+    of the steps `(steps,)`, which jump with the timestep that each drew. Else their moving mean.
+    `kept` is the fixed loss of the tail that is given out; the lowest, if that is not said."""
     values = np.asarray(losses.detach().cpu(), dtype=np.float64)
     taken = np.isfinite(values)  # a step that overflowed has no loss
     values = np.interp(np.arange(len(values)), np.flatnonzero(taken), values[taken])
+    window = smoothing_window(len(values))
+    mean = enumerate(smoothed(values, window).tolist(), 1)
+    points = [(at.steps, at.loss) for at in fixed] or list(mean)
+
     scale = SUPERSAMPLING
     picture = Image.new("RGB", (width * scale, height * scale), PAGE)
     draw = ImageDraw.Draw(picture)
-    small, large = (ImageFont.load_default(size * scale) for size in (13, 18))
-    left, top, right, bottom = (n * scale for n in (72, 72, width - 24, height - 56))
-
-    window = smoothing_window(len(values))
-    mean = smoothed(values, window)
-    # single steps reach far above the mean; the axis is the mean's, with room for most of them
-    seen = [(at.steps, at.loss) for at in fixed]
-    highest = max([float(np.quantile(values, 0.98)), float(mean.max()), *(y for _, y in seen)])
-    ceiling = highest * 1.05 or 1.0
-
-    def across(step: float) -> float:
-        return left + (step - 1) / max(len(values) - 1, 1) * (right - left)
-
-    def up(loss: float) -> float:
-        return bottom - min(max(loss / ceiling, 0.0), 1.0) * (bottom - top)
-
-    for value in ticks(0.0, ceiling):
-        draw.line([(left, up(value)), (right, up(value))], fill=GRID, width=scale)
-        draw.text((left - 8 * scale, up(value)), f"{value:.4g}", INK, small, anchor="rm")
-    for value in ticks(1, max(len(values), 2), 6):
-        if value == int(value) and 1 <= value <= len(values):
-            draw.line([(across(value), bottom), (across(value), bottom + 4 * scale)], INK, scale)
-            draw.text((across(value), bottom + 8 * scale), f"{value:.0f}", INK, small, anchor="mt")
-    draw.line([(left, top), (left, bottom), (right, bottom)], fill=INK, width=scale)
-
-    if len(values) > 1:
-        single = [(across(i + 1), up(v)) for i, v in enumerate(values)]
-        average = [(across(i + 1), up(v)) for i, v in enumerate(mean)]
-        draw.line(single, fill=FAINT, width=scale)
-        draw.line(average, fill=CURVE, width=3 * scale, joint="curve")
-    else:
-        x, y, r = across(1), up(values[0]), 4 * scale
-        draw.ellipse([x - r, y - r, x + r, y + r], fill=CURVE)
-
-    if seen:
-        points = [(across(max(steps, 1)), up(loss)) for steps, loss in seen]
-        draw.line(points, fill=ACCENT, width=2 * scale, joint="curve")
-        for x, y in points:
-            r = 3.5 * scale
-            draw.ellipse([x - r, y - r, x + r, y + r], fill=ACCENT)
-
-    draw.text((24 * scale, 10 * scale), title, INK, large)
-    unit = "loss: mean squared error of the prediction"
-    draw.text((24 * scale, 34 * scale), unit, GREY, small)
-    legend = "each step" if window == 1 else f"mean of {window} steps"
-    x = right - draw.textlength(legend, small)
-    draw.text((x, 34 * scale), legend, INK, small)
-    draw.line([(x - 30 * scale, 42 * scale), (x - 8 * scale, 42 * scale)], CURVE, 3 * scale)
-    if seen:
-        legend = "on fixed timesteps and noise"
-        x -= 60 * scale + draw.textlength(legend, small)
-        draw.text((x, 34 * scale), legend, INK, small)
-        draw.line([(x - 30 * scale, 42 * scale), (x - 8 * scale, 42 * scale)], ACCENT, 2 * scale)
-    draw.text(((left + right) / 2, height * scale - 10 * scale), "step", INK, small, anchor="ms")
+    box = tuple(n * scale for n in (84, 112, width - 40, height - 60))
+    axes = Axes(box, len(values), *span([loss for _, loss in points], from_zero=not fixed))
+    highest = float(np.quantile(values, 0.98)) or 1.0
+    own = Axes(box, len(values), 0.0, highest) if fixed else axes
+    _shade(draw, axes, points)
+    _grid(draw, axes, scale)
+    _steps(draw, own, values, scale)
+    _line(draw, axes, points, scale)
+    end = min(points, key=lambda point: (point[1] != kept, point[1]))
+    if fixed or len(points) == 1:
+        _points(draw, axes, points, end, scale)
+    _heading(draw, fixed_words(points[0], end) if fixed else words(window), scale)
     return picture.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def span(shown: Sequence[float], from_zero: bool) -> tuple[float, float]:
+    """From which loss to which the axis goes, so that what is shown fills most of its height."""
+    low, high = min(shown), max(shown)
+    if from_zero:
+        return 0.0, max(high * 1.05, 1e-9)
+    rise = max(high - low, 0.02 * high, 1e-9)
+    return max(0.0, low - 0.3 * rise), high + 0.2 * rise
+
+
+def _shade(draw: ImageDraw.ImageDraw, axes: Axes, points: list[tuple[float, float]]) -> None:
+    if len(points) > 1:
+        bottom = axes.box[3]
+        edge = [(axes.across(step), axes.up(loss)) for step, loss in points]
+        draw.polygon([(edge[0][0], bottom), *edge, (edge[-1][0], bottom)], fill=SHADE)
+
+
+def _grid(draw: ImageDraw.ImageDraw, axes: Axes, scale: int) -> None:
+    left, _, right, bottom = axes.box
+    for value in ticks(axes.low, axes.high, 4):
+        y = axes.up(value)
+        draw.line([(left, y), (right, y)], fill=GRID, width=scale)
+        write(draw, (left - 10 * scale, y), f"{value:.4g}", SMALL * scale, GREY, "rm")
+    for value in ticks(0, max(axes.steps, 1), 5):
+        if value == int(value):
+            x = axes.across(value)
+            draw.line([(x, bottom), (x, bottom + 5 * scale)], GREY, scale)
+            write(draw, (x, bottom + 9 * scale), f"{value:.0f}", SMALL * scale, GREY, "mt")
+    draw.line([(left, bottom), (right, bottom)], fill=GREY, width=scale)
+    write(draw, ((left + right) / 2, bottom + 52 * scale), "steps", SMALL * scale, GREY, "ms")
+
+
+def _steps(draw: ImageDraw.ImageDraw, axes: Axes, values: np.ndarray, scale: int) -> None:
+    """Each step's loss as a dot, where it lies within the axes."""
+    radius = scale * (1.2 if len(values) > 300 else 1.8)
+    for index in np.linspace(0, len(values) - 1, min(len(values), MOST_DOTS)).astype(int):
+        loss = values[index]
+        if axes.low <= loss <= axes.high:
+            x, y = axes.across(index + 1), axes.up(loss)
+            draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=DOT)
+
+
+def _line(
+    draw: ImageDraw.ImageDraw, axes: Axes, points: list[tuple[float, float]], scale: int
+) -> None:
+    if len(points) > 1:
+        line = [(axes.across(step), axes.up(loss)) for step, loss in points]
+        draw.line(line, fill=CURVE, width=3 * scale, joint="curve")
+
+
+def _points(
+    draw: ImageDraw.ImageDraw,
+    axes: Axes,
+    points: list[tuple[float, float]],
+    kept: tuple[float, float],
+    scale: int,
+) -> None:
+    """Where the loss was taken, the kept tail's as a ring."""
+    for point in points if len(points) <= MOST_POINTS else [kept]:
+        x, y = axes.across(point[0]), axes.up(point[1])
+        for radius, colour in ((8, CURVE), (4.5, PAGE)) if point == kept else ((5, CURVE),):
+            r = radius * scale
+            draw.ellipse([x - r, y - r, x + r, y + r], fill=colour)
+
+
+def fixed_words(first: tuple[float, float], kept: tuple[float, float]) -> tuple[str, str, str]:
+    """Title, what was gained, and what the dots are."""
+    line = f"{first[1]:.4f} at the start, "
+    if kept[0]:
+        steps = "1 step" if kept[0] == 1 else f"{kept[0]:.0f} steps"
+        line += f"{kept[1]:.4f} after {steps}: {change(first[1], kept[1])}"
+    else:
+        line += "and never lower"
+    dots = "behind it, on a scale of its own: each step's loss, which jumps with its timestep"
+    return "Loss on fixed timesteps and noise", line, dots
+
+
+def words(window: int) -> tuple[str, str, str]:
+    """The same where only the steps' own losses are known."""
+    title = "Loss of each step" + (f", mean of {window}" if window > 1 else "")
+    return title, "mean squared error of the prediction", "each step's own"
+
+
+def _heading(draw: ImageDraw.ImageDraw, said: tuple[str, str, str], scale: int) -> None:
+    title, line, dots = said
+    write(draw, (28 * scale, 18 * scale), title, LARGE * scale, INK)
+    write(draw, (28 * scale, 50 * scale), line, MIDDLE * scale, CURVE)
+    y = 86 * scale
+    draw.ellipse([29 * scale, y - 3 * scale, 35 * scale, y + 3 * scale], fill=DOT)
+    write(draw, (44 * scale, y), dots, SMALL * scale, GREY, "lm")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from comfy_execution.graph_utils import ExecutionBlocker
@@ -32,6 +33,11 @@ def running_prompt() -> str | None:
     """The id of the prompt that is being executed."""
     context = get_executing_context()
     return None if context is None else context.prompt_id
+
+
+def serving() -> Any | None:
+    """ComfyUI's server; None in a script, where nobody has loaded it."""
+    return getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
 
 
 def outputs_of(class_type: str) -> tuple[str, ...]:

@@ -13,12 +13,14 @@ from torch import Tensor
 
 from ..embedding import EmbeddingDetails, HiperEmbedding, equal_starts
 from ..files.embeddings import write
-from ..learning.loop import Learned, LearningRun, LearningSettings, LearningStep, LossNotFiniteError
+from ..learning.learned import Learned, LearningStep
+from ..learning.loop import LearningRun, LearningSettings, LossNotFiniteError
 from ..learning.sefi import SefiSettings
 from ..prompts.placement import check_family, initial_tail, placement_of
 from . import folders
 from .attention.values import check_two_roles
 from .families import class_names, encoded_family, family_of
+from .finishing import finishable
 from .model.denoiser import HostDenoiser, frozen_denoiser
 from .model.gradients import outside_inference_mode
 from .model.memory import Frugality, MemoryPlan
@@ -205,9 +207,12 @@ class _Work:
 
         def watch(step: LearningStep) -> None:
             progress.watch(step, denoiser, clean)
+            if asked_to_finish():
+                self.run.finish()
 
         try:
-            return self.run.go_on(denoiser, clean, watch)
+            with finishable() as asked_to_finish:
+                return self.run.go_on(denoiser, clean, watch)
         except comfy.model_management.InterruptProcessingException:
             self._say_cancelled(self.run)
             raise
@@ -244,12 +249,12 @@ class _Work:
     def _say_cancelled(self, run: LearningRun) -> None:
         learned = run.learned
         if learned is None:
-            words = "Learning was cancelled in its first step; there is nothing to keep."
+            where, kept = "in the first step", "There is nothing to keep."
         else:
-            taken, steps = len(learned.losses), self.settings.steps
-            words = f"Learning was cancelled at step {taken} of {steps}. {self.keep(learned)}"
-        logging.warning("HiPer: %s", words)
-        say_on_node(words)
+            where = f"at step {len(learned.losses)} of {self.settings.steps}"
+            kept = self.keep(learned)
+        logging.warning("HiPer: Learning was cancelled %s. %s", where, kept)
+        say_on_node(f"Cancelled {where}.", kept)
 
     def keep(self, learned: Learned) -> str:
         """Save what there is under a name of its own, and say so."""
@@ -260,8 +265,7 @@ class _Work:
         except OSError as error:  # what ended the learning is what the person has to hear of
             return f"The tail so far could not be kept at {path} ({error.strerror})."
         return (
-            f"The tail so far is kept as {folders.shown(path)}: load it, and connect it to "
-            "embedding to go on from it."
+            f"Kept as {folders.shown(path)}: load it, and connect it to embedding to go on from it."
         )
 
     def embedding(self, learned: Learned) -> HiperEmbedding:
@@ -283,6 +287,8 @@ class _Work:
                 first_loss=learned.first_loss,
                 last_loss=learned.last_loss,
                 strength=self.settings.recipe.strength,
+                first_fixed_loss=learned.first_fixed_loss,
+                last_fixed_loss=learned.last_fixed_loss,
                 focus=self.host.sefi.focus,
                 focused_on=self.host.focused_on,
             ),

@@ -1,6 +1,8 @@
-"""What a person sees while learning: ComfyUI's bar, a live picture, the console's line."""
+"""What a person sees while learning: bar, picture and words on the node, the console's line."""
 
 from __future__ import annotations
+
+import time
 
 import comfy.model_management
 import comfy.sd
@@ -8,15 +10,17 @@ import comfy.utils
 import latent_preview
 import torch
 from comfy.model_patcher import ModelPatcher
-from comfy_execution.utils import get_executing_context
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ..learning.loop import LearningStep
+from ..learning.learned import LearningStep
+from .graph import running_node, serving
 from .model.denoiser import HostDenoiser
 
 PREVIEW_LEVEL = 0.6  # of the timesteps: the layout is given away, the looks are not
 CONSOLE_EVERY = 10
+SECONDS_BETWEEN_WORDS = 0.4
+LINE = "  \n"  # Nodes 2.0 reads a node's words as Markdown, the canvas as they are
 
 
 class LearningProgress:
@@ -29,6 +33,8 @@ class LearningProgress:
         self._preview_every = preview_every
         self._previewer = previewer_of(model) if preview_every else None
         self._noise: Tensor | None = None
+        self._first, self._started = taken, time.monotonic()
+        self._told = 0.0
 
     def watch(self, step: LearningStep, denoiser: HostDenoiser, clean: Tensor) -> None:
         done = step.index + 1
@@ -42,7 +48,17 @@ class LearningProgress:
                 estimate = self._estimate(step.tail, denoiser, clean)
                 preview = self._previewer.decode_latent_to_preview_image("JPEG", estimate)
         self._bar.update_absolute(done, self._steps, preview)
+        self._tell(step)
         comfy.model_management.throw_exception_if_processing_interrupted()
+
+    def _tell(self, step: LearningStep) -> None:
+        """Step, loss on fixed noise and pace on the node, as often as a person can read them."""
+        now, done = time.monotonic(), step.index + 1
+        if now - self._told < SECONDS_BETWEEN_WORDS and done < self._steps:
+            return
+        self._told = now
+        pace = (done - self._first) / max(now - self._started, 1e-9)
+        say_on_node(*in_words(step, self._steps, pace))
 
     def _estimate(self, tail: Tensor, denoiser: HostDenoiser, clean: Tensor) -> Tensor:
         """One call's x0 at a fixed noise and timestep: between two, only the tail has changed."""
@@ -55,6 +71,16 @@ class LearningProgress:
 
     def close(self) -> None:
         self._console.close()
+
+
+def in_words(step: LearningStep, steps: int, pace: float) -> list[str]:
+    """Where learning is: one line on steps, one on what they brought."""
+    lines = [f"Step {step.index + 1} of {steps}, {pace:.3g} a second"]
+    if not step.fixed_losses:
+        return lines
+    first, last = step.fixed_losses[0].loss, step.fixed_losses[-1].loss
+    change = f" → {last:.4f}" if len(step.fixed_losses) > 1 else ""
+    return [*lines, f"Loss on fixed noise {first:.4f}{change}"]
 
 
 def previewer_of(model: ModelPatcher) -> latent_preview.LatentPreviewer | None:
@@ -71,11 +97,8 @@ def previewer_of(model: ModelPatcher) -> latent_preview.LatentPreviewer | None:
     )
 
 
-def say_on_node(words: str) -> None:
-    """Show a sentence on the node that is running, where an editor is looking on."""
-    from server import PromptServer  # not there before ComfyUI serves
-
-    context = get_executing_context()
-    server = getattr(PromptServer, "instance", None)
-    if context is not None and server is not None:
-        server.send_progress_text(words, context.node_id)
+def say_on_node(*lines: str) -> None:
+    """Show words on the node that is running, where an editor is looking on."""
+    node, server = running_node(), serving()
+    if node is not None and server is not None and server.client_id is not None:
+        server.send_progress_text(LINE.join(lines), node, server.client_id)

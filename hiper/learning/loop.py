@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .draws import Draw, Draws
+from .learned import Learned, LearningStep
 from .objective import Denoiser
 from .optimiser import optimiser_of
 from .recipe import PAPER, Recipe
@@ -30,7 +31,7 @@ class LearningSettings:
     batch_size: int = 1
     seed: int = 0
     recipe: Recipe = PAPER
-    stop: StopRule | None = None  # None takes every step
+    stop: StopRule | None = None  # None takes every step, and never the fixed loss
     terms: tuple[Weighted, ...] = EQUATION_4
 
     def __post_init__(self) -> None:
@@ -42,32 +43,6 @@ class LearningSettings:
                 raise ValueError(f"{name} is {value}: choose {least} or more.")
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate is {self.learning_rate}: choose one above 0.")
-
-
-@dataclass(frozen=True)
-class Learned:
-    """The tail `(stages, roles, N, C)`, the loss of every step taken `(steps,)`, both on the CPU,
-    and the fixed loss as often as it was taken."""
-
-    tail: Tensor
-    losses: Tensor  # NaN where a step in half precision overflowed and was skipped
-    fixed_losses: tuple[FixedLossAt, ...] = ()
-    halvings: int = 0  # of the rate, because it made the fixed loss rise
-    gained: bool | None = None  # whether the fixed loss ever fell; None where it was not taken
-
-    @property
-    def first_loss(self) -> float:
-        """The mean over the first tenth of the steps."""
-        return float(self.losses[: self._tenth].nanmean())
-
-    @property
-    def last_loss(self) -> float:
-        """The mean over the last tenth of the steps."""
-        return float(self.losses[-self._tenth :].nanmean())
-
-    @property
-    def _tenth(self) -> int:
-        return max(1, len(self.losses) // 10)
 
 
 class LossNotFiniteError(RuntimeError):
@@ -92,15 +67,6 @@ class NoGradientError(RuntimeError):
             "may stand in for its attention or give out an earlier step's result: take it off; "
             "with precision fp16 choose bf16 or fp32."
         )
-
-
-@dataclass(frozen=True)
-class LearningStep:
-    """One finished step; loss and tail stay on the device, so that reading it is what costs."""
-
-    index: int
-    loss: Tensor
-    tail: Tensor
 
 
 def learn(
@@ -144,6 +110,7 @@ class LearningRun:
         self._loss_scale, self._size = loss_scale, size
         self._check_every = check_every or (1 if clean.device.type == "cpu" else 16)
         self.halvings = 0
+        self._by_hand = False
         self._begin()
 
     def _begin(self) -> None:
@@ -172,6 +139,10 @@ class LearningRun:
         losses = self._losses[: self._good_steps].cpu()
         return Learned(self._good_tail.cpu(), losses, self._readings, self.halvings)
 
+    def finish(self) -> None:
+        """Take no step after this one: what there is by then is what was learned."""
+        self._by_hand = True
+
     def go_on(
         self,
         denoiser: Denoiser,
@@ -187,18 +158,23 @@ class LearningRun:
                 if self._read(fixed):
                     break
                 continue  # it may have begun the run again
-            if self.taken == steps:
+            if self.taken == steps or self._by_hand:
                 break
             self._step(denoiser, clean)
             if self.taken == steps or self.taken % self._check_every == 0 or self._is_read(rule):
                 self._check()
             if on_step is not None:
                 index = self.taken - 1
-                on_step(LearningStep(index, self._losses[index], self._optimiser.average))
-        tail = self._good_tail if fixed is None else self._best_tail
+                now = self._losses[index], self._optimiser.average
+                on_step(LearningStep(index, *now, self._readings))
+        if self._good_steps < self.taken:
+            self._check()
         gained = None if self._plateau is None else self._plateau.best < self._plateau.first
+        if self._by_hand and not gained:
+            gained = None  # who ends it wants what there is
+        tail = self._good_tail if gained is None else self._best_tail
         losses = self._losses[: self.taken].cpu()
-        return Learned(tail.cpu(), losses, self._readings, self.halvings, gained)
+        return Learned(tail.cpu(), losses, self._readings, self.halvings, gained, self._by_hand)
 
     def _step(self, denoiser: Denoiser, clean: Tensor) -> None:
         device = clean.device
@@ -229,7 +205,7 @@ class LearningRun:
         """Whether the fixed loss is due: at the start, now and then, and at the end."""
         if rule is None or (self._readings and self._readings[-1].steps == self.taken):
             return False
-        return self.taken % rule.every == 0 or self.taken == self.settings.steps
+        return self.taken % rule.every == 0 or self.taken == self.settings.steps or self._by_hand
 
     def _check(self) -> None:
         """The steps since the last check were all finite, but for those that were skipped."""
@@ -252,6 +228,8 @@ class LearningRun:
         if not math.isfinite(now.loss):
             raise LossNotFiniteError(max(self.taken - 1, 0), self.learned)
         self._readings = (*self._readings, now)
+        if not self.settings.stop.stops:
+            return False
         if self._plateau is None:
             self._plateau = Plateau(self.settings.stop, now.loss)
             return False
@@ -259,6 +237,8 @@ class LearningRun:
             self._best_tail.copy_(tail)
         stop = self._plateau.add(now.loss)
         rises = not self._plateau.gained and now.loss > self._plateau.first
+        if self._by_hand:
+            return True
         if rises and self.settings.recipe.relative and self.halvings < MOST_HALVINGS:
             self.halvings += 1
             self._begin()

@@ -15,12 +15,14 @@ REAL_GAIN = 1e-3  # share of the first loss
 
 @dataclass(frozen=True)
 class StopRule:
-    """Stop when `patience` readings in a row each gain less than a share of all that was gained."""
+    """Read the fixed loss now and then; where it `stops`, stop when `patience` readings in a row
+    each gain less than a share of all that was gained."""
 
     every: int = 50
     pairs: int = 16
     least_gain: float = 0.02
     patience: int = 1
+    stops: bool = True
 
     def __post_init__(self) -> None:
         for name in ("every", "pairs", "patience"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from comfy_api.v0_0_2 import io
 
+from ...hiper.attention.tokens import looked_at_first
 from ...hiper.figures.attention import Named
 from ...hiper.figures.comparison import comparison
 from ...hiper.figures.images import to_image
@@ -147,8 +148,10 @@ class CompareAttention(io.ComfyNode):
             for picture in range(maps.batch)
         ]
         pictures = checked_pictures(image, maps) if image is not None else None
+        tokens = [entry.tokens for entry in shown_maps.entries]
+        first = looked_at_first(tokens, tail_of_all=True)
         return io.NodeOutput(
             torch.cat([to_image(page) for page in pages]),
             maps,
-            ui={"hiper_maps": payloads(shown_maps, pictures, cls)},
+            ui={"hiper_maps": payloads(shown_maps, pictures, cls, first)},
         )

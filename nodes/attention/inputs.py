@@ -53,6 +53,7 @@ def timestep_input() -> io.Float.Input:
         step=1.0,
         tooltip="Where in the sampling to look: 0 is pure noise, 100 the last timestep, where the "
         "picture is done (as in the paper's Figure 3).",
+        advanced=True,
     )
 
 

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import time
-
 import torch
 from comfy_api.v0_0_2 import io
+from PIL import Image
+from torch import Tensor
 
 from ...hiper.attention.maps import AttentionMaps
-from ...hiper.attention.stages import StageMaps, joined
+from ...hiper.attention.tokens import looked_at_first
 from ...hiper.figures.images import to_image
+from ...hiper.figures.one_by_one import masks_one_by_one, overlays_one_by_one
 from ...hiper.figures.shown import ShownMaps
-from ...hiper.host.attention.recording import Recording
-from ...hiper.host.attention.view import Moment, view
+from ...hiper.host.attention.view import Moment
 from ...hiper.host.attention.widget import payloads, saved_animation
-from ...hiper.host.graph import mismatched, running_node
-from ..latent import checked_latent
+from ...hiper.host.graph import mismatched, running_node, withheld
 from ..types import CATEGORY, AttentionMapsSocket, AttentionRecordingSocket
-from ..words import Graph, sampler_spoken, samplers_before, spoken
+from ..words import spoken
 from .inputs import (
     LAYERS,
-    checked_conditioning,
     checked_pictures,
     head_input,
     layers_input,
@@ -29,15 +27,12 @@ from .inputs import (
     unnamed,
     with_labels,
 )
+from .seen import POSITIVE, looked_at, not_connected, recorded, saved
 
 SOFT, BINARY = "soft", "binary"
-POSITIVE, NEGATIVE = "positive", "negative"
-LARGEST_FRAME = 768  # pixels a side of an animation
+NEGATIVE = "negative"
+LARGEST_FRAME = 768  # pixels a side of an animation, and of the overlays of single tokens
 SECONDS_A_FRAME = 0.2
-NO_LATENT = (
-    "A recording is connected, but no latent: connect the LATENT that the recorded sampler gives "
-    "out, so that the viewer waits for it."
-)
 
 
 class AttentionViewer(io.ComfyNode):
@@ -89,8 +84,8 @@ class AttentionViewer(io.ComfyNode):
                     "tokens",
                     default="",
                     tooltip="Whose map becomes mask and overlay: words, numbers, ranges, tail, "
-                    "words, padding, separated by commas. Empty: the tail, or without one the "
-                    "words.",
+                    "words, padding, separated by commas. Clicking tokens below writes them here. "
+                    "Empty: the tail, or without one the words.",
                 ),
                 io.Combo.Input(
                     "mask",
@@ -162,6 +157,15 @@ class AttentionViewer(io.ComfyNode):
                     "recording).",
                 ),
                 io.String.Output(display_name="report", tooltip="What was looked at, in one line."),
+                io.Mask.Output(
+                    display_name="mask per token",
+                    tooltip="A batch: the map of each chosen token; where none is chosen, of each "
+                    "word and each token of the tail, 32 at most.",
+                ),
+                io.Image.Output(
+                    display_name="overlay per token",
+                    tooltip="The same maps over the picture, each with its own peak.",
+                ),
             ],
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
         )
@@ -215,80 +219,60 @@ class AttentionViewer(io.ComfyNode):
         pictures = checked_pictures(image, found)
         shown_maps = ShownMaps(found, shown, LAYERS[layers])
 
-        masks = shown_maps.mask(
-            tokens, pictures[0].size[::-1], threshold if mask == BINARY else None
-        )
-        ui = {"hiper_maps": payloads(shown_maps, pictures if image is not None else None, cls)}
-        if save_animation and shown_maps.recorded:
+        limit = threshold if mask == BINARY else None
+        problem = ""
+        try:
+            masks, overlays, strip, each = of_choice(shown_maps, tokens, pictures, opacity, limit)
+        except ValueError as error:  # a word of an earlier prompt, say: no reason to end the run
+            problem = str(error)
+            masks, overlays, strip, *each = [withheld(problem)] * 5
+            report += f"; {problem}"
+        if tokens.strip() and not problem:
+            first = shown_maps.picked(tokens)
+        else:
+            first = looked_at_first([entry.tokens for entry in shown_maps.entries])
+        laid_over = pictures if image is not None else None
+        ui = {"hiper_maps": payloads(shown_maps, laid_over, cls, first)}
+        ui["hiper_maps"][0]["problem"] = problem
+        if save_animation and shown_maps.recorded and not problem:
             frames = [fitting(frame) for frame in shown_maps.over_time(tokens, pictures, opacity)]
             length = SECONDS_A_FRAME * len(frames)
             ui |= saved_animation(frames, "hiper/attention", length, cls)
         return io.NodeOutput(
             torch.cat([to_image(page) for page in shown_maps.grids()]),
             masks,
-            torch.cat([to_image(one) for one in shown_maps.overlays(tokens, pictures, opacity)]),
+            overlays,
             found,
-            to_image(shown_maps.strip(tokens)),
+            strip,
             f"{report}; {shown_maps.layers} layers, {len(shown_maps.entries[0].tokens)} tokens, "
             f"{found.heads}",
+            *each,
             ui=ui,
         )
 
 
-def not_connected(given: dict[str, str]) -> str:
-    """One sentence on what is missing among the connected inputs, of which the types are known."""
-    if "maps" in given:
-        alone = given["maps"] == AttentionRecordingSocket.io_type and "latent" not in given
-        return NO_LATENT if alone else ""
-    missing = [name for name in ("model", "conditioning", "latent") if name not in given]
-    if not missing:
-        return ""
+def of_choice(
+    shown: ShownMaps,
+    tokens: str,
+    pictures: list[Image.Image],
+    opacity: float,
+    limit: float | None,
+) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, Tensor]]:
+    """Mask, overlay and strip of the chosen tokens, and a mask and an overlay for each of them."""
+    size = pictures[0].size[::-1]
+    apart = overlays_one_by_one(shown, tokens, pictures, opacity)
     return (
-        f"Nothing is connected to {' and '.join(missing)}: connect model, conditioning and latent "
-        "to look at a picture, or maps to show a recording."
+        shown.mask(tokens, size, limit),
+        torch.cat([to_image(one) for one in shown.overlays(tokens, pictures, opacity)]),
+        to_image(shown.strip(tokens)),
+        (
+            masks_one_by_one(shown, tokens, size, limit),
+            torch.cat([to_image(fitting(one)) for one in apart]),
+        ),
     )
 
 
-def looked_at(model, conditioning, latent, moment: Moment) -> tuple[AttentionMaps, str]:
-    """One call of the model on the finished picture."""
-    given = {"model": model, "conditioning": conditioning, "latent": latent}
-    missing = not_connected({name: name for name, value in given.items() if value is not None})
-    if missing:
-        raise ValueError(missing)
-    checked_latent(latent, model)
-    checked_conditioning(conditioning, model)
-    started = time.perf_counter()
-    found = view(model, {POSITIVE: conditioning}, latent, moment)
-    return found, f"one model call in {time.perf_counter() - started:.2f} s"
-
-
-def saved(maps: AttentionMaps) -> tuple[AttentionMaps, str]:
-    """What was saved of a run, or handed on by another viewer."""
-    kept = f"{len(maps.steps)} of {maps.total_steps} steps, {maps.bytes / 2**20:.1f} MB"
-    return maps, kept
-
-
-def recorded(
-    recording: Recording, latent, graph: Graph | None, node: str | None, named: tuple
-) -> tuple[AttentionMaps, str]:
-    """What was seen of the runs that led to a latent, each with the words of its own sampler."""
-    if latent is None:
-        raise ValueError(NO_LATENT)
-    side, clip, labels = named
-    stages = []
-    for stage, sampler in recording.stages(latent["samples"], samplers_before(graph, node)):
-        said = sampler_spoken(graph, sampler, side)
-        maps = with_labels(stage.maps, stage.maps.prompts_of(side), clip, labels, said)
-        stages.append(StageMaps(maps, stage.texts))
-    found = joined(stages)
-    runs = f" in {len(stages)} stages" if len(stages) > 1 else ""
-    return found, (
-        f"{len(found.steps)} of {found.total_steps} steps recorded{runs}, "
-        f"{found.bytes / 2**20:.1f} MB of at most {recording.wish.limit / 2**20:.0f} MB"
-    )
-
-
-def fitting(frame):
-    """A frame no larger than an animation needs."""
+def fitting(frame: Image.Image) -> Image.Image:
+    """One of many pictures no larger than they need be."""
     frame.thumbnail((LARGEST_FRAME, LARGEST_FRAME))
     return frame

@@ -12,7 +12,9 @@ const FOLDED = { padding: "padding", unnamed: "tokens without labels" };
 const STEPS = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: "below", ArrowUp: "above" };
 
 export class TokenChips {
+  byHand = false; // whether a person pinned what is pinned
   #chips = []; // {names, button}: a chip is one token, or the whole tail
+  #choices = new Map(); // name -> what the node's `tokens` calls it
   #pinned = [];
   #hovered = null;
   #focused = null;
@@ -41,6 +43,7 @@ export class TokenChips {
   fill(panels) {
     this.#hovered = this.#focused = null;
     this.#chips = [];
+    this.#choices.clear();
     const tokens = merged(panels);
     const groups = KINDS.map(({ name, kinds }) => {
       return this.#group(name, [...tokens].filter(([, token]) => kinds.includes(token.kind)));
@@ -57,8 +60,10 @@ export class TokenChips {
       const all = tokens.map(([token]) => token);
       group.append(this.#chip(all, "tail", `all ${all.length} learned tokens`));
     }
-    const chips = tokens.map(([token, { label, kind, index }]) => {
-      return this.#chip([token], label, `${kind} · token ${index + 1}`, kind);
+    const chips = tokens.map(([token, { label, kind, index, choice }]) => {
+      const chip = this.#chip([token], label, `${kind} · token ${index + 1}`, kind);
+      this.#choices.set(token, choice ?? `${index + 1}`);
+      return chip;
     });
     if (!(name in FOLDED)) {
       group.append(...chips);
@@ -95,14 +100,31 @@ export class TokenChips {
 
   /** Names of the tokens whose map is to be seen now. */
   get shown() {
-    const looked = this.#hovered ?? this.#focused;
-    const known = new Set(this.#chips.flatMap((chip) => chip.names));
-    return looked ? looked.names : this.#pinned.filter((name) => known.has(name));
+    return this.pointing?.names ?? this.known(this.#pinned);
+  }
+
+  get pointing() {
+    return this.#hovered ?? this.#focused;
+  }
+
+  /** Those of the names that the prompt has. */
+  known(names) {
+    return names.filter((name) => this.#choices.has(name));
+  }
+
+  /** What is pinned, in the words of the node's `tokens`: the whole tail by its name. */
+  get choice() {
+    const pinned = this.known(this.#pinned);
+    const tail = this.#chips.find(({ names }) => names.length > 1)?.names ?? [];
+    const whole = tail.length && tail.every((name) => pinned.includes(name));
+    const single = pinned.filter((name) => !whole || !tail.includes(name));
+    const words = single.map((name) => this.#choices.get(name));
+    return [...words, ...(whole ? ["tail"] : [])].join(", ");
   }
 
   /** What is to be seen, in words; a whole tail is called so. */
   get described() {
-    const looked = this.#hovered ?? this.#focused;
+    const looked = this.pointing;
     const { length } = this.shown;
     const words = [];
     let rest = this.shown;
@@ -111,7 +133,7 @@ export class TokenChips {
       rest = rest.filter((name) => !names.includes(name));
       words.push(names.length > 1 ? label : names[0]);
     }
-    const pinned = !looked || this.#isPinned(looked) ? " · pinned" : "";
+    const pinned = this.byHand && (!looked || this.#isPinned(looked)) ? " · pinned" : "";
     return words.join(" + ") + (length > 1 ? ` · mean of ${length}` : "") + pinned;
   }
 

@@ -34,6 +34,12 @@ export class TokenMaps {
     this.#addressOf = addressOf;
   }
 
+  /** Names of the tokens whose map is seen before anybody chose. */
+  get first() {
+    const places = new Set(this.payload.first ?? []);
+    return [...this.tokens].filter(([, token]) => places.has(token.index)).map(([name]) => name);
+  }
+
   get pictureAddress() {
     return this.payload.image && this.#addressOf(this.payload.image);
   }

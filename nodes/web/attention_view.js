@@ -6,14 +6,18 @@ import { TokenChips } from "./attention_chips.js";
 
 const START = { pinned: [], opacity: 0.7, scale: "own" };
 const TALLEST = 320; // pictures, as long as a person has not drawn the node larger
+const GAP = 8; // between two of them
 const TITLE = 24; // below a picture
-const HINT = "Point at a token. Click pins it, Shift-click adds.";
+const EMPTY_HEIGHT = 150; // of what is said before a run, ComfyUI's margin around it included
+const HINT = "Point at a token. Click chooses it for the mask, Shift-click adds.";
 const EMPTY = "Run the graph: the picture appears here, with the prompt's tokens below it.";
 const GONE =
   "These maps were in ComfyUI's temp folder, which has been emptied: run the graph again.";
 
 export class AttentionView {
   #state = { ...START };
+  #first = []; // looked at as long as nothing is pinned and nobody let go
+  #problem = "";
   #panels = [];
   #painting = 0;
   #ending = new AbortController();
@@ -33,7 +37,7 @@ export class AttentionView {
     this.steps = new StepSlider(changes("frame"), signal);
     this.opacity = slider("Opacity", [0, 1, 0.05], changes("opacity"), signal);
     const onChips = {
-      onPin: changes("pinned"),
+      onPin: (names) => this.#pin(names),
       onLook: () => this.#paint(),
       onLayout: () => this.#on.onLayout(),
     };
@@ -52,15 +56,16 @@ export class AttentionView {
 
   /** What the node must leave free for the view, in the graph's own units. */
   get leastHeight() {
-    return this.#panels.length ? this.#stageHeight() + this.foot.offsetHeight + 36 : 130;
+    return this.#panels.length ? this.#stageHeight() + this.foot.offsetHeight + 36 : EMPTY_HEIGHT;
   }
 
-  /** As tall as the pictures are at the width there is. */
-  #stageHeight() {
+  /** As tall as the pictures are at the width there is, and at first no taller than they need. */
+  #stageHeight(tallest = TALLEST) {
     const { length } = this.#panels;
-    const width = this.stage.offsetWidth / this.#columns || TALLEST;
+    const room = this.stage.offsetWidth - GAP * (this.#columns - 1);
+    const width = room > 0 ? room / this.#columns : TALLEST; // not laid out yet
     const ratio = Math.min(...this.#panels.map((panel) => panel.ratio));
-    return Math.ceil(length / this.#columns) * (Math.min(TALLEST, width / ratio) + TITLE);
+    return Math.ceil(length / this.#columns) * (Math.min(tallest, width / ratio) + TITLE);
   }
 
   get #columns() {
@@ -79,6 +84,8 @@ export class AttentionView {
     this.stage.replaceChildren(...this.#panels.map((panel) => panel.element));
     this.element.dataset.shown = payloads.length;
     this.chips.fill(this.#panels.map((panel) => panel.maps.tokens));
+    this.#first = [...new Set(this.#panels.flatMap((panel) => panel.maps.first))];
+    this.#problem = payloads[0].problem ?? "";
     const longest = [...payloads].sort((a, b) => b.frames.length - a.frames.length)[0];
     this.steps.fill(longest.frames.map((frame) => frame.label));
     this.#update();
@@ -98,6 +105,7 @@ export class AttentionView {
   #fit() {
     if (!this.#panels.length) return;
     this.stage.style.minHeight = `${Math.round(this.#stageHeight())}px`;
+    this.stage.style.maxHeight = `${Math.round(this.#stageHeight(Infinity))}px`;
     this.#on.onLayout();
   }
 
@@ -105,9 +113,23 @@ export class AttentionView {
     const note = element("div", "hiper-note");
     note.append(element("span", "hiper-glow", { "aria-hidden": true }), words);
     this.#panels = [];
-    this.stage.style.minHeight = "";
+    this.stage.style.minHeight = this.stage.style.maxHeight = "";
     delete this.element.dataset.shown;
     this.stage.replaceChildren(note);
+  }
+
+  /** Chosen by hand: seen now, and the mask's from the next run on. */
+  #pin(names) {
+    this.#first = [];
+    this.#problem = "";
+    this.#change({ pinned: names });
+    this.#on.onChoose(this.chips.choice);
+  }
+
+  /** The choice was written by hand: the next run's maps show it. */
+  release() {
+    this.#state = { ...this.#state, pinned: [] };
+    this.#on.onChange(this.#state);
   }
 
   #change(part) {
@@ -118,7 +140,8 @@ export class AttentionView {
 
   #update() {
     const { pinned, opacity, frame } = this.#state;
-    this.chips.pinned = pinned;
+    this.chips.byHand = this.chips.known(pinned).length > 0;
+    this.chips.pinned = this.chips.byHand ? pinned : this.#first;
     this.opacity.value = opacity;
     this.steps.value = frame ?? Infinity; // a recording opens at its last step
     this.#paint();
@@ -149,7 +172,9 @@ export class AttentionView {
   }
 
   #describe(names, end) {
-    this.words.textContent = names.length ? this.chips.described : HINT;
+    const { pointing, described } = this.chips;
+    const words = (!pointing && this.#problem) || (names.length ? described : HINT);
+    this.words.textContent = this.words.title = words;
     this.caption.dataset.hint = !names.length;
     if (!this.#panels.length) return;
     const clipped = this.#panels.some((panel) => panel.peak >= 1);

@@ -3,17 +3,17 @@
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 import { AttentionView } from "./attention_view.js";
-import { meaningOf } from "./graph_meaning.js";
+import { chain, shows } from "./shown_outputs.js";
 
 const SHOWS_MAPS = new Set(["HiPerAttentionViewer", "HiPerCompareAttention"]);
 const WIDGET = "hiper_attention";
+const CHOICE = "tokens";
+const OPACITY = "opacity";
 const STATE = "hiper_viewer"; // in node.properties
 const NODES_2 = "[data-node-id]"; // what Nodes 2.0 draws a node as
 const NARROWEST = 400;
-const LATEST_RUNS = 16; // looked through for a result after the page was reloaded
 
 const views = new Map(); // node -> its AttentionView, while it is in a graph
-let opening = true; // the first graph is the one that the page had before it was reloaded
 
 app.registerExtension({
   name: "HiPer.AttentionViewer",
@@ -28,17 +28,6 @@ app.registerExtension({
   nodeCreated(node) {
     if (SHOWS_MAPS.has(node.comfyClass)) attach(node);
   },
-
-  onNodeOutputsUpdated(outputs) {
-    for (const node of views.keys()) show(node, outputs[locator(node)]);
-  },
-
-  async afterConfigureGraph() {
-    const reloaded = opening;
-    opening = false;
-    const waiting = [...views.keys()].filter((node) => !show(node, app.nodeOutputs[locator(node)]));
-    if (waiting.length) await showItsRun(waiting, reloaded);
-  },
 });
 
 function attach(node) {
@@ -46,8 +35,11 @@ function attach(node) {
     addressOf: (file) => api.apiURL(`/view?${new URLSearchParams(file)}`),
     onChange: (state) => {
       node.properties[STATE] = state;
+      const opacity = node.widgets?.find(({ name }) => name === OPACITY);
+      if (opacity) opacity.value = state.opacity;
       node.graph?.setDirtyCanvas?.(true, true);
     },
+    onChoose: (choice) => choose(node, choice),
     onLayout: () => fit(node),
     onWheel: handOn,
   });
@@ -59,13 +51,29 @@ function attach(node) {
   widget.serialize = false;
   node.setSize([Math.max(node.size[0], NARROWEST), node.size[1]]);
 
+  const choice = node.widgets.find(({ name }) => name === CHOICE);
+  if (choice) chain(choice, "callback", () => view.release());
+  const opacity = node.widgets.find(({ name }) => name === OPACITY);
+  if (opacity) {
+    opacity.hidden = opacity.options.hidden = true; // the view's own slider stands for it
+    view.restore({ opacity: opacity.value });
+  }
   chain(node, "onAdded", () => views.set(node, view));
-  chain(node, "onConfigure", () => view.restore(node.properties[STATE]));
-  chain(node, "onExecuted", (output) => show(node, output));
+  chain(node, "onConfigure", () => {
+    const own = opacity ? { opacity: opacity.value } : {};
+    view.restore({ ...node.properties[STATE], ...own });
+  });
+  shows(node, (output) => show(node, output));
   chain(node, "onRemoved", () => {
     views.delete(node);
     view.destroy();
   });
+}
+
+/** What is clicked is the next run's mask: it stands in the node's own widget and is saved there. */
+function choose(node, choice) {
+  const widget = node.widgets.find(({ name }) => name === CHOICE);
+  if (widget) widget.value = choice;
 }
 
 /** The wheel moves the graph, unless it scrolls the chips; Nodes 2.0 hands it on by itself. */
@@ -75,15 +83,6 @@ function handOn(event) {
   if (target.closest(NODES_2) || scrolled?.contains(document.activeElement)) return;
   event.preventDefault();
   app.canvas.canvas.dispatchEvent(new WheelEvent("wheel", event));
-}
-
-function chain(node, name, after) {
-  const before = node[name];
-  node[name] = function (...args) {
-    const result = before?.apply(this, args);
-    after(...args);
-    return result;
-  };
 }
 
 /** Grow the node where its widgets need more room; Nodes 2.0 does so by itself. */
@@ -101,38 +100,4 @@ function show(node, output) {
   if (!payloads?.length) return false;
   views.get(node)?.show(payloads);
   return true;
-}
-
-/** The key of a node's output: its id, or below a subgraph the subgraph's id before it. */
-function locator(node) {
-  const { graph } = node;
-  return !graph || graph.isRootGraph !== false ? `${node.id}` : `${graph.id}:${node.id}`;
-}
-
-/**
- * ComfyUI forgets a page's outputs when it is reloaded; the server still has the latest runs.
- * A graph's id alone does not tell: a picture that is dragged back brings an older version of it.
- */
-async function showItsRun(waiting, reloaded) {
-  const graph = app.rootGraph ?? app.graph;
-  const answer = await api.fetchApi(`/history?max_items=${LATEST_RUNS}`);
-  if (!answer.ok || graph !== (app.rootGraph ?? app.graph)) return;
-  const runs = Object.values(await answer.json())
-    .filter((run) => run.prompt?.[3]?.extra_pnginfo?.workflow?.id === graph.id)
-    .sort((one, other) => other.prompt[0] - one.prompt[0]);
-  const same = (after) => {
-    const meaning = meaningOf(graph.serialize(), after);
-    return runs.filter((run) => meaningOf(run.prompt[3].extra_pnginfo.workflow, after) === meaning);
-  };
-  let own = same(false);
-  // the seeds of the next run stand in the page's own graph, and in no picture's
-  if (!own.length && reloaded) own = same(true);
-  for (const node of waiting) {
-    const isNode = (key) => key.split(":").at(-1) === `${node.id}`;
-    for (const { prompt, outputs } of own) {
-      const key = Object.keys(outputs).find(isNode);
-      const found = key && prompt[2][key]?.class_type === node.comfyClass;
-      if (found && views.has(node) && show(node, outputs[key])) break;
-    }
-  }
 }

@@ -32,7 +32,7 @@ def test_a_file_says_what_it_is_and_loads_again(server, checkpoints, base) -> No
     graph = saved("people/my dog")
     graph["digest"] = node("HiPerTestDigest", embedding=["learn", 0])
     outputs = server.run(graph)
-    assert outputs["save"]["text"] == ["Saved as people/my dog.safetensors"]
+    assert outputs["save"]["text"] == ["Saved as models/hiper/people/my dog.safetensors"]
     path = base / "models" / "hiper" / "people" / "my dog.safetensors"
     details = storage.read(path).details
     assert details.architecture == "SD15" and details.source_prompt == "a standing dog"
@@ -51,14 +51,14 @@ def test_a_name_that_is_taken_gets_a_number_or_stops(server, checkpoints, base) 
     first = server.run(saved("cat"))
     path = base / "models" / "hiper" / "cat.safetensors"
     before = path.read_bytes()
-    assert first["save"]["text"] == ["Saved as cat.safetensors"]
+    assert first["save"]["text"] == ["Saved as models/hiper/cat.safetensors"]
     other = saved("cat", steps=2)
-    assert server.run(other)["save"]["text"] == ["Saved as cat_2.safetensors"]
+    assert server.run(other)["save"]["text"] == ["Saved as models/hiper/cat_2.safetensors"]
     with pytest.raises(PromptError, match=r"cat.safetensors already exists"):
         server.run(saved("cat", "stop", steps=2))
     assert path.read_bytes() == before
     assert server.run(saved("cat", "overwrite", steps=2))["save"]["text"] == [
-        "Saved as cat.safetensors"
+        "Saved as models/hiper/cat.safetensors"
     ]
     assert path.read_bytes() != before
 

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from ...attention.maps import Token
-from ...attention.tokens import WORD
+from ...attention.tokens import WORD, choice_of
 from ...figures.images import to_image
 from ...figures.shown import ShownEntry, ShownMaps
 
@@ -26,15 +26,20 @@ MOST_FRAMES_A_SECOND = 25
 
 
 def payloads(
-    shown_maps: ShownMaps, pictures: list[Image.Image] | None, node: type[io.ComfyNode] | None
+    shown_maps: ShownMaps,
+    pictures: list[Image.Image] | None,
+    node: type[io.ComfyNode] | None,
+    first: list[list[Token]],
 ) -> list[dict[str, Any]]:
-    """One payload for each conditioning entry shown, and for each picture of a batch."""
+    """One payload for each conditioning entry shown, and for each picture of a batch; the maps of
+    the `first` tokens of each entry are seen at once."""
     saved = [saved_picture(picture, node) for picture in pictures or ()]
     found = []
-    for entry in shown_maps.entries:
+    for entry, seen in zip(shown_maps.entries, first, strict=True):
         for picture in range(shown_maps.maps.batch):
             image = saved[picture % len(saved)] if saved else None
             found.append(_payload(shown_maps, entry, picture, image))
+            found[-1]["first"] = [token.index for token in seen]
             if pictures:
                 found[-1]["width"], found[-1]["height"] = pictures[picture % len(pictures)].size
     return found
@@ -59,7 +64,12 @@ def _payload(
         "width": width,
         "height": height,
         "tokens": [
-            {"index": token.index, "label": token.label, "kind": kind_of(token)}
+            {
+                "index": token.index,
+                "label": token.label,
+                "kind": kind_of(token),
+                "choice": choice_of(entry.tokens, token),
+            }
             for token in entry.tokens
         ],
         "cell": cell,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hiper.attention.maps import AttentionMaps, Prompt, Token
-from hiper.attention.tokens import chosen, labelled, tokens_of
+from hiper.attention.tokens import choice_of, chosen, labelled, looked_at_first, tokens_of
 from hiper.host.tokenizer import read_tokens
 from hiper.prompts.placement import TailMark
 
@@ -176,3 +176,46 @@ def test_what_is_not_there_is_said(words: bool, choice: str, sentence: str) -> N
     with pytest.raises(ValueError) as caught:
         chosen(tokens_of(whole((), read_words)), choice)
     assert sentence in str(caught.value)
+
+
+def words_of(text: str, tail: int = 0) -> list[Token]:
+    tokens = [Token(0, "‹start›", "special")]
+    for number, word in enumerate(text.split(), 1):
+        tokens.append(Token(number, word, "word", number, word))
+    for place in range(tail):
+        label = f"hiper {place + 1}"
+        tokens.append(Token(len(tokens), label, "tail", text=label))
+    return tokens
+
+
+@pytest.mark.parametrize(
+    ("prompts", "of_all", "first"),
+    [
+        ([("a photo of a dog", 0)], False, [["dog"]]),
+        ([("a dog", 2)], False, [["hiper 1", "hiper 2"]]),
+        ([("a dog", 0), ("a cat", 2)], False, [[], ["hiper 1", "hiper 2"]]),
+        ([("a standing dog", 0), ("a sitting dog", 2)], True, [["dog"], ["dog"]]),
+        ([("a dog", 1), ("a dog", 1)], True, [["hiper 1"], ["hiper 1"]]),
+        ([("a dog", 0), ("the beach", 0)], False, [["dog"], ["beach"]]),
+    ],
+)
+def test_before_anybody_chose_the_tail_is_seen_or_a_word_that_says_something(
+    prompts, of_all: bool, first
+) -> None:
+    found = looked_at_first([words_of(*prompt) for prompt in prompts], of_all)
+    assert [[token.label for token in tokens] for tokens in found] == first
+
+
+def test_without_words_everything_is_seen() -> None:
+    numbers = [Token(index, str(index + 1), "word") for index in range(4)]
+    assert looked_at_first([numbers]) == [numbers[1:]]
+    nothing = words_of("a the")
+    assert looked_at_first([nothing]) == [chosen(nothing, "")]
+
+
+def test_a_token_has_a_name_that_chooses_it_alone() -> None:
+    tokens = words_of("dog and Dog , 2 cat tail", 1)
+    names = [choice_of(tokens, token) for token in tokens]
+    assert names == ["1", "2", "and", "4", "5", "6", "cat", "8", "hiper 1"]
+    for token, name in zip(tokens, names, strict=True):
+        assert chosen(tokens, name) == [token]

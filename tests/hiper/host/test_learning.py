@@ -28,7 +28,7 @@ def test_nothing_gained_is_an_error_that_says_what_to_change(monkeypatch) -> Non
     words = str(refused.value)
     assert words.startswith("Nothing was learned in 6 of 6 steps: the loss on fixed timesteps")
     assert "1.0000 at the start, 1.0000 at best and 4.0000 at the end" in words
-    assert "choose a lower learning_rate (0.005 now)" in words and "is kept as" in words
+    assert "choose a lower learning_rate (0.005 now)" in words and "Kept as" in words
     (kept,) = set(folders.save_folder().glob("unfinished*")) - before
     from hiper.files.embeddings import read
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 from support.linear_denoiser import LinearDenoiser
 
-from hiper.learning.loop import LearningSettings, learn
+from hiper.learning.learned import LearningStep
+from hiper.learning.loop import LearningRun, LearningSettings, learn
 from hiper.learning.stopping import FixedLoss, Plateau, StopRule
 
 START = torch.zeros(1, 1, 2, 3)
@@ -68,3 +69,37 @@ def test_nothing_gained_is_no_plateau() -> None:
 def test_bad_rules_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} is 0: choose 1 or more"):
         StopRule(**{name: 0})
+
+
+def ended_after(steps: int, clean: torch.Tensor, rule: StopRule | None):
+    """A long run that was ended by hand after so many steps."""
+    run = LearningRun(clean, START, LearningSettings(3000, 0.02, stop=rule))
+
+    def watch(step: LearningStep) -> None:
+        if step.index + 1 == steps:
+            run.finish()
+
+    return run.go_on(LinearDenoiser(32, 2, 3), clean, watch)
+
+
+@pytest.mark.parametrize(
+    "rule", [None, StopRule(every=20, pairs=8), StopRule(every=20, pairs=8, stops=False)]
+)
+def test_what_is_ended_by_hand_is_what_as_many_steps_give(clean, rule: StopRule | None) -> None:
+    ended = ended_after(33, clean, rule)
+    whole = learn(LinearDenoiser(32, 2, 3), clean, START, LearningSettings(33, 0.02, stop=rule))
+    assert ended.by_hand and not whole.by_hand
+    assert torch.equal(ended.tail, whole.tail) and torch.equal(ended.losses, whole.losses)
+    assert ended.fixed_losses == whole.fixed_losses and ended.gained == whole.gained
+
+
+def test_the_fixed_loss_can_be_read_without_a_stop(clean) -> None:
+    """Every step is taken, the last tail given, and no bit of it is another."""
+    denoiser = LinearDenoiser(32, 2, 3)
+    rule = StopRule(every=20, pairs=8, stops=False)
+    read = learn(denoiser, clean, START, LearningSettings(400, 0.02, stop=rule))
+    plain = learn(denoiser, clean, START, LearningSettings(400, 0.02))
+    assert torch.equal(read.tail, plain.tail) and read.gained is None
+    assert [at.steps for at in read.fixed_losses] == list(range(0, 401, 20))
+    assert read.first_fixed_loss == read.fixed_losses[0].loss
+    assert read.last_fixed_loss == read.fixed_losses[-1].loss < read.first_fixed_loss
