@@ -55,10 +55,10 @@ def test_each_choice_sets_its_numbers(server: Server, choice: str, values: tuple
 
 
 def test_wired_into_learn_and_compose_it_is_what_was_written(server: Server) -> None:
-    tokens, steps, strength = VALUES["prompt first"]
-    wired = learned(tiny_model(), tokens=["preset", 0], steps=["preset", 1], sefi=["preset", 3])
+    tokens, _, strength = VALUES["prompt first"]
+    wired = learned(tiny_model(), tokens=["preset", 0], sefi=["preset", 3])
     wired["preset"] = preset("prompt first")
-    written = learned(tiny_model(), tokens=tokens, steps=steps)
+    written = learned(tiny_model(), tokens=tokens)
     found = []
     for graph, alpha in ((wired, ["preset", 2]), (written, strength)):
         graph["compose"] = node(
