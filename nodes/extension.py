@@ -19,6 +19,7 @@ from .files import LoadHiperEmbedding, SaveHiperEmbedding
 from .grid import GridPairs, GridValues, PictureGrid
 from .learn import LearnHiperEmbedding
 from .parts import ExchangeParts
+from .preset import HiperPreset
 from .scores import ScoreEdit
 from .sefi import SefiIdeSettings
 
@@ -33,6 +34,7 @@ class HiperExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [
             LearnHiperEmbedding,
+            HiperPreset,
             SefiIdeSettings,
             AugmentPicture,
             ExchangeParts,

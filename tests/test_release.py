@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from support import comfyui, release
 from support.release import PACK
 
@@ -44,6 +45,18 @@ def test_the_registry_gets_what_it_asks_for(project) -> None:
     assert "Operating System :: OS Independent" in said["classifiers"]
     # the scripts' folder is said in __init__.py; said twice, each script would load twice
     assert "web" not in comfy
+
+
+def test_icon_and_banner_are_what_the_registry_shows(project) -> None:
+    """docs.comfy.org: a square of 400 pixels at most, and 21:9; `docs/icon_and_banner.py` draws."""
+    comfy, repository = project["tool"]["comfy"], project["project"]["urls"]["Repository"]
+    for name in ("Icon", "Banner"):
+        path = comfy[name].removeprefix(f"{repository}/raw/main/")
+        assert path != comfy[name], f"{name} is not a file of this repository: {comfy[name]}"
+        with Image.open(PACK / path) as picture:
+            width, height = picture.size
+        fits = width == height <= 400 if name == "Icon" else 9 * width == 21 * height
+        assert fits, f"{name} is {width}×{height}"
 
 
 def test_the_oldest_comfyui_is_the_one_that_is_tested(project) -> None:

@@ -40,7 +40,7 @@ class _Mean:
     layers: set[str] = field(default_factory=set)
 
     def add(self, maps: Tensor, layer: str) -> None:
-        self.total += maps
+        self.total += maps.to(self.total.device)
         self.count += 1
         self.layers.add(layer)
 

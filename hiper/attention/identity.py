@@ -70,7 +70,8 @@ class IdentityMap:
 
     @staticmethod
     def _add(sums: dict[tuple[int, int], Tensor], size: tuple[int, int], found: Tensor) -> None:
-        sums[size] = sums[size] + found if size in sums else found
+        before = sums.get(size)
+        sums[size] = found if before is None else before + found.to(before.device)
 
     def map(self) -> Tensor:
         """M² `(B, h, w)`, from 0 where the subject is least to 1 where it is most."""

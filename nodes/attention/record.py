@@ -26,7 +26,7 @@ class RecordAttention(io.ComfyNode):
             display_name="Record Cross-Attention",
             category=CATEGORY,
             description="Put this between the model and any sampler: it keeps the cross-attention "
-            "of every step for the Cross-Attention Map Viewer. The pictures stay exactly the same.",
+            "of every step for the Attention Map Viewer. The pictures stay exactly the same.",
             search_aliases=["daam", "attention heatmap", "explain", "hiper"],
             inputs=[
                 io.Model.Input("model", tooltip="The model that the sampler is to use."),
@@ -112,7 +112,7 @@ class SaveAttentionMaps(io.ComfyNode):
             category=CATEGORY,
             description="Write attention maps to a .safetensors file in the output folder, with "
             "labels, layers, steps and sizes in its metadata.",
-            search_aliases=["export attention", "daam", "hiper"],
+            search_aliases=["export attention", "hiper"],
             is_output_node=True,
             inputs=[
                 AttentionMapsSocket.Input("maps", tooltip="From the viewer or Compare."),
@@ -144,8 +144,8 @@ class LoadAttentionMaps(io.ComfyNode):
             display_name="Load Attention Maps",
             category=CATEGORY,
             description="Read attention maps from a .safetensors file in the output folder, for "
-            "the Cross-Attention Map Viewer.",
-            search_aliases=["import attention", "daam", "hiper"],
+            "the Attention Map Viewer.",
+            search_aliases=["import attention", "hiper"],
             inputs=[
                 io.Combo.Input(
                     "name",

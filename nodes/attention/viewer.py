@@ -1,4 +1,4 @@
-"""Cross-Attention Map Viewer: where a model looks for each token of a prompt, tail included."""
+"""Attention Map Viewer: where a model looks for each token of a prompt, tail included."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class AttentionViewer(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="HiPerAttentionViewer",
-            display_name="Cross-Attention Map Viewer",
+            display_name="Attention Map Viewer",
             category=CATEGORY,
             description="See, token by token, where the model looked: the prompt's words, and the "
             "learned tail beside them. Takes any finished picture and calls the model once; or "

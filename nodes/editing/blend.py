@@ -26,13 +26,13 @@ class BlendWithSource(io.ComfyNode):
             node_id="HiPerBlendWithSource",
             display_name="Blend With Source",
             category=CATEGORY,
-            description="Begin sampling where Invert Picture ended, and keep everything outside of "
+            description="Begin sampling where Picture Inversion ended, and keep everything outside "
             "the subject as it was in the picture. Wire the MODEL to a sampler with the same steps "
             "and scheduler; euler_ancestral for ddpm.",
             search_aliases=["hiper", "lipe", "nima", "edit", "inversion", "keep background"],
             inputs=[
                 io.Model.Input("model", tooltip="The model that the picture was inverted on."),
-                InversionSocket.Input("inversion", tooltip="From Invert Picture."),
+                InversionSocket.Input("inversion", tooltip="From Picture Inversion."),
                 io.Combo.Input(
                     "masks",
                     options=list(MASKS),
@@ -55,8 +55,8 @@ class BlendWithSource(io.ComfyNode):
                     min=0.0,
                     max=4.0,
                     step=0.05,
-                    tooltip="λ of the mask that follows the new subject; the old one's is Invert "
-                    "Picture's.",
+                    tooltip="λ of the mask that follows the new subject; the old one's is "
+                    "Picture Inversion's.",
                     optional=True,
                     advanced=True,
                 ),

@@ -117,7 +117,7 @@ class EditPicture(io.ComfyNode):
                     "method",
                     options=list(METHODS),
                     default=DDPM,
-                    tooltip="How the picture is inverted; as in Invert Picture.",
+                    tooltip="How the picture is inverted; as in Picture Inversion.",
                     optional=True,
                     advanced=True,
                 ),

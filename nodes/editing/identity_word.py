@@ -23,7 +23,7 @@ class IdentityWord(io.ComfyNode):
             node_id="HiPerIdentityWord",
             display_name="Identity Word",
             category=CATEGORY,
-            description="Say which word of a prompt is the subject, so that Invert Picture and "
+            description="Say which word of a prompt is the subject, so that Picture Inversion and "
             "Blend With Source find it in the picture. Nothing that is drawn changes.",
             search_aliases=["hiper", "lipe", "subject", "mask", "identity", "attention mask"],
             inputs=[

@@ -1,4 +1,4 @@
-"""Invert Picture: a given picture's way back into noise."""
+"""Picture Inversion: a given picture's way back into noise."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class InvertPicture(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="HiPerInvertPicture",
-            display_name="Invert Picture",
+            display_name="Picture Inversion",
             category=CATEGORY,
             description="Find the noise that a given picture could have been drawn from, and where "
             "its subject is. Blend With Source then edits this very picture; steps and scheduler "

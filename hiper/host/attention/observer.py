@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from threading import RLock
 from typing import Any
 
 from comfy.model_patcher import ModelPatcher
@@ -32,6 +33,7 @@ class Observer:
         self._layout = layout_of(family_of(model))
         self._kinds = kinds
         self._listener: Listener | None = None
+        self._turn = RLock()  # a model split over several devices is called from a thread for each
 
     @property
     def deaf(self) -> bool:
@@ -55,18 +57,19 @@ class Observer:
         self, executor, x, t, c_concat=None, c_crossattn=None, control=None, options=None, **kwargs
     ):
         options = options if options is not None else kwargs.pop("transformer_options", {})
-        tell = None
-        if self._listener is not None and "uuids" in options:
-            owners = zip(options["uuids"], options["cond_or_uncond"], strict=True)
+        if self._listener is None or "uuids" not in options:
+            return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
+        owners = zip(options["uuids"], options["cond_or_uncond"], strict=True)
+        with self._turn:
             tell = self._listener(tuple(owners))
-        if tell is None or self._layout is None:
-            return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
+            if tell is not None and self._layout is not None:
 
-        def wanted(call: AttentionCall) -> None:
-            if call.kind in self._kinds:
-                tell(call)
+                def wanted(call: AttentionCall) -> None:
+                    if call.kind in self._kinds:
+                        tell(call)
 
-        self._layout.begin(ModelCall(c_crossattn, patches(executor.class_obj, x)))
-        options = self._layout.installed(options, wanted)
-        with around(self._layout):
-            return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
+                self._layout.begin(ModelCall(c_crossattn, patches(executor.class_obj, x)))
+                options = self._layout.installed(options, wanted)
+                with around(self._layout):
+                    return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
+        return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)

@@ -196,7 +196,7 @@ class Run:
             if call.joint:  # of what the picture gives the text, so that tokens sum to 1
                 maps = maps / maps.sum(-1, keepdim=True).clamp(min=torch.finfo(maps.dtype).tiny)
             if row.columns is not None:
-                maps = maps.index_select(-1, row.columns)
+                maps = maps.index_select(-1, row.columns.to(maps.device))
             maps = maps.transpose(-2, -1).unflatten(-1, call.size)
             self.gathering.add(row.number, call.layer, maps)
 
