@@ -13,12 +13,14 @@ from typing import Any
 
 from PIL import Image
 
+from .blueprints import BLUEPRINTS
 from .graph import Graph
 from .order import GRAPHS
 from .prompt import to_prompt
 from .thumbnail import of_graph, side_by_side
 
 FOLDER = Path(__file__).resolve().parents[1]
+SUBGRAPHS = FOLDER.parent / "subgraphs"  # where ComfyUI looks for a pack's blueprints
 WAIT = 1800  # seconds
 
 
@@ -66,6 +68,10 @@ def main() -> None:
     arguments = parser.parse_args()
     server = Server(arguments.server)
     definitions = server.definitions()
+    for name, draw_inside in BLUEPRINTS.items():
+        path = SUBGRAPHS / f"{name}.json"
+        path.write_text(draw_inside(definitions).to_json(), encoding="utf-8")
+        print(path.name, flush=True)
     for name in arguments.only:
         draw, stage = GRAPHS[name]
         graph = Graph(definitions)

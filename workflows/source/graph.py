@@ -95,6 +95,11 @@ class Graph:
         outputs = zip(definition["output_name"], definition["output"], strict=True)
         return {name: Socket(node.id, i, type_of(kind)) for i, (name, kind) in enumerate(outputs)}
 
+    @property
+    def last(self) -> int:
+        """The number of the node that was placed last."""
+        return self._count
+
     def _next(self) -> int:
         self._count += 1
         return self._count
@@ -104,6 +109,21 @@ class Graph:
 
     def to_json(self) -> str:
         """The editor's own format, version 0.4."""
+        nodes, links, frames = self.wired()
+        graph = {
+            "last_node_id": self._count,
+            "last_link_id": len(links),
+            "nodes": nodes,
+            "links": links,
+            "groups": frames,
+            "config": {},
+            "extra": {"ds": {"scale": 0.6, "offset": [80, 80]}},
+            "version": 0.4,
+        }
+        return json.dumps(graph, indent=1, ensure_ascii=False) + "\n"
+
+    def wired(self) -> tuple[list[dict[str, Any]], list[list[Any]], list[dict[str, Any]]]:
+        """Nodes in their places, the links between them, and the frames around them."""
         places, frames = arranged(self._stacks)
         places.sort(key=lambda place: place[0].id)
         links: list[list[Any]] = []
@@ -115,17 +135,8 @@ class Graph:
                 links.append([number, socket.node, socket.slot, node.id, slot, socket.type])
                 outgoing.setdefault((socket.node, socket.slot), []).append(number)
         incoming = {(link[3], link[4]): link[0] for link in links}
-        graph = {
-            "last_node_id": self._count,
-            "last_link_id": len(links),
-            "nodes": [self._entry(node, place, incoming, outgoing) for node, place in places],
-            "links": links,
-            "groups": frames,
-            "config": {},
-            "extra": {"ds": {"scale": 0.6, "offset": [80, 80]}},
-            "version": 0.4,
-        }
-        return json.dumps(graph, indent=1, ensure_ascii=False) + "\n"
+        nodes = [self._entry(node, place, incoming, outgoing) for node, place in places]
+        return nodes, links, frames
 
     def _inputs(self, node: _Node) -> list[dict[str, Any]]:
         """Sockets first, then the widgets, which may be linked too."""
