@@ -35,7 +35,7 @@ def learn_and_compose(definitions: dict[str, Any]) -> Blueprint:
     made.node(
         "HiPerAttentionViewer",
         wide=420,
-        preview=530,
+        preview=600,
         model=model,
         conditioning=again,
         latent=latent,

@@ -97,7 +97,7 @@ def _recorded(scene: Scene, recording: Socket, latent: Socket, image: Socket) ->
 
 
 def _viewer(scene: Scene, **given: Any) -> dict[str, Socket]:
-    return scene.graph.node("HiPerAttentionViewer", wide=420, preview=360, clip=scene.clip, **given)
+    return scene.graph.node("HiPerAttentionViewer", wide=420, preview=600, clip=scene.clip, **given)
 
 
 def compared(graph: Graph, stage: Stage) -> None:
@@ -122,7 +122,7 @@ def compared(graph: Graph, stage: Stage) -> None:
     figure = graph.node(
         "HiPerCompareAttention",
         wide=460,
-        preview=420,
+        preview=520,
         model=scene.model,
         latent=scene.latent,
         clip=scene.clip,

@@ -43,7 +43,7 @@ def focus(graph: Graph, stage: Stage) -> None:
     compared = graph.node(
         "HiPerCompareAttention",
         wide=520,
-        preview=420,
+        preview=520,
         model=scene.model,
         latent=scene.latent,
         clip=scene.clip,
