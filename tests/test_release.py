@@ -89,7 +89,7 @@ def test_it_ships_what_runs_and_leaves_out_what_tests(files) -> None:
     assert not stale, f".comfyignore names what is not there: {stale}"
     kept = set(release.shipped(files))
     needed = {"__init__.py", "pyproject.toml", "LICENSE", "README.md", "CHANGELOG.md"}
-    folders = ("hiper/", "nodes/", "locales/", "workflows/")
+    folders = ("hiper/", "nodes/", "locales/", "subgraphs/", "workflows/")
     needed |= {f for f in files if f.startswith(folders) and not f.startswith("workflows/source/")}
     assert kept >= needed
     unwanted = kept - needed - {".comfyignore", ".gitignore"}

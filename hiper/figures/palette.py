@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 PAGE, INK, GREY, RULE, ACCENT = "#ffffff", "#22262e", "#6b7280", "#d5d9e0", "#d9480f"
+BLANK = "#f1f3f6"  # what has no colour of a scale
 FRAME, FAINT, GRID, CURVE = "#c3c8d1", "#c9d3e6", "#e8ebf0", "#2f6fde"
 
 # from nothing to the scale's end, each step about as much brighter as the one before

@@ -98,7 +98,7 @@ class ShownMaps:
             stages = f" in {len(maps.stages)} stages" if maps.stages else ""
             when = f"mean of {len(steps)} of {maps.total_steps} steps{stages}"
         else:
-            when = f"timestep {steps[0].timestep:.4g}"
+            when = f"{self.moment(steps[0])} (0 is the finished picture)"
         if self.shrink is None:
             where = f"mean of all {self.layers} layers"
         else:

@@ -10,15 +10,18 @@ import folder_paths
 from ..files.embeddings import EXTENSIONS
 
 FOLDER = "hiper"
+SHIPPED = Path(__file__).resolve().parents[1] / "demo" / "embeddings"  # only read, never saved to
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 FORBIDDEN = re.compile('[<>:"|?*\x00-\x1f\ud800-\udfff]')  # the last are halves of characters
 LONGEST_PART = 120
 
 
 def register() -> None:
-    """Make `models/hiper` a folder that ComfyUI lists and extra_model_paths.yaml can extend."""
+    """Make `models/hiper` a folder that ComfyUI lists and extra_model_paths.yaml can extend; what
+    comes with the pack is looked for last."""
     folder = Path(folder_paths.models_dir) / FOLDER
     folder_paths.add_model_folder_path(FOLDER, str(folder), is_default=True)
+    folder_paths.add_model_folder_path(FOLDER, str(SHIPPED))
 
 
 def save_folder() -> Path:

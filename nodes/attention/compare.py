@@ -141,7 +141,6 @@ class CompareAttention(io.ComfyNode):
                     Named(entry.title, entry.tokens, mean[picture])
                     for entry, mean in zip(shown_maps.entries, shown_maps.means, strict=True)
                 ],
-                shown_maps.scale,
                 heading,
                 show == EVERYTHING,
             )

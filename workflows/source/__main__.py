@@ -13,12 +13,14 @@ from typing import Any
 
 from PIL import Image
 
-from .figures import GRAPHS
+from .blueprints import BLUEPRINTS
 from .graph import Graph
+from .order import GRAPHS
 from .prompt import to_prompt
+from .thumbnail import of_graph, side_by_side
 
 FOLDER = Path(__file__).resolve().parents[1]
-THUMBNAIL = (640, 480)
+SUBGRAPHS = FOLDER.parent / "subgraphs"  # where ComfyUI looks for a pack's blueprints
 WAIT = 1800  # seconds
 
 
@@ -56,30 +58,20 @@ class Server:
         return Image.open(io.BytesIO(self.fetch(f"/view?{query}"))).convert("RGB")
 
 
-def thumbnail(pictures: list[Image.Image]) -> Image.Image:
-    """The pictures side by side on white, as the template browser shows them."""
-    page = Image.new("RGB", THUMBNAIL, "white")
-    gap = 16
-    width = (THUMBNAIL[0] - gap * (len(pictures) + 1)) // len(pictures)
-    for index, picture in enumerate(pictures):
-        scale = min(width / picture.width, (THUMBNAIL[1] - 2 * gap) / picture.height)
-        size = round(picture.width * scale), round(picture.height * scale)
-        x = gap + index * (width + gap) + (width - size[0]) // 2
-        resized = picture.resize(size, Image.Resampling.LANCZOS)
-        page.paste(resized, (x, (THUMBNAIL[1] - size[1]) // 2))
-    return page
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m workflows.source", description=__doc__)
     parser.add_argument("--server", default="http://127.0.0.1:8188", help="a running ComfyUI")
     parser.add_argument("--only", nargs="*", default=list(GRAPHS), help="names of graphs")
     parser.add_argument(
-        "--pictures", action="store_true", help="also run the demo graphs for their .jpg"
+        "--pictures", action="store_true", help="also their .jpg: runs those of the demo model"
     )
     arguments = parser.parse_args()
     server = Server(arguments.server)
     definitions = server.definitions()
+    for name, draw_inside in BLUEPRINTS.items():
+        path = SUBGRAPHS / f"{name}.json"
+        path.write_text(draw_inside(definitions).to_json(), encoding="utf-8")
+        print(path.name, flush=True)
     for name in arguments.only:
         draw, stage = GRAPHS[name]
         graph = Graph(definitions)
@@ -87,14 +79,21 @@ def main() -> None:
         text = graph.to_json()
         (FOLDER / f"{name}.json").write_text(text, encoding="utf-8")
         print(f"{name}.json", flush=True)
-        if not arguments.pictures or stage.name != "demo":
+        if not arguments.pictures:
             continue
-        outputs = server.run(to_prompt(json.loads(text), definitions))
-        shown = [server.picture(outputs[str(node)]["images"][0]) for node in graph.shown]
-        for twin, (drawn, _) in GRAPHS.items():
-            if drawn is draw:  # the same graph on a checkpoint shows the demo model's picture
-                thumbnail(shown).save(FOLDER / f"{twin}.jpg", quality=88)
-                print(f"{twin}.jpg", flush=True)
+        if stage.name == "demo":
+            outputs = server.run(to_prompt(json.loads(text), definitions))
+            shown = [server.picture(outputs[str(node)]["images"][0]) for node in graph.shown]
+            picture = side_by_side(shown)
+        else:
+            picture = of_graph(json.loads(text), title_of(name))
+        picture.save(FOLDER / f"{name}.jpg", quality=88)
+        print(f"{name}.jpg", flush=True)
+
+
+def title_of(name: str) -> str:
+    """01_quick_start_sd15 as a person says it: Quick start."""
+    return name.partition("_")[2].rpartition("_")[0].replace("_", " ").capitalize()
 
 
 if __name__ == "__main__":

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from .graph import Graph, Socket
-from .scene import Scene, Stage
+from .scene import DOG, Scene, Stage
 
 SOURCE = "a standing dog on grass"
 TARGET = "a sleeping dog on grass"
-WORD = "dog"
 SAMPLER = "euler_ancestral"
 REFERENCES = (("sitting", "snow"), ("jumping", "beach"), ("sleeping", "night"))
 
@@ -27,7 +26,7 @@ class Editing(Scene):
             negative=negative,
             latent=self.latent,
             clip=self.clip,
-            word=WORD,
+            word=self.stage.subject,
             steps=self.stage.steps,
             cfg=self.stage.guidance,
             seed=1,
@@ -36,12 +35,9 @@ class Editing(Scene):
         self.graph.node("PreviewAny", "How it went", source=found["report"], preview=60)
         return self.decoded(found["latent"])
 
-    def decoded(self, latent: Socket) -> Socket:
-        return self.graph.node("VAEDecode", samples=latent, vae=self.vae)["IMAGE"]
-
     def marked(self, conditioning: Socket) -> Socket:
         node = self.graph.node(
-            "HiPerIdentityWord", conditioning=conditioning, word=WORD, clip=self.clip
+            "HiPerIdentityWord", conditioning=conditioning, word=self.stage.subject, clip=self.clip
         )
         return node["conditioning"]
 
@@ -84,14 +80,8 @@ class Editing(Scene):
 
     def compared(self, images: list[Socket], names: str) -> None:
         """The pictures side by side behind the source picture."""
-        row = images[0]
-        for each in images[1:]:
-            row = self.graph.node("ImageBatch", image1=row, image2=each)["IMAGE"]
-        height = 30 + 20 * len(images)
-        labels = self.graph.node(
-            "HiPerGridValues", "Columns", values=names, name="", text_height=height
-        )
-        self.grid(row, column_labels=labels["labels"], columns=len(images))
+        labels = self.labels(names)
+        self.grid(self.row(images), column_labels=labels, columns=len(images))
 
 
 def edit(graph: Graph, stage: Stage) -> None:
@@ -103,19 +93,17 @@ def edit(graph: Graph, stage: Stage) -> None:
     embedding = scene.learn(source)["embedding"]
     larger = " SDXL goes as well: choose its checkpoint and a picture of about 1024×1024."
     graph.note(
-        "**Edit a picture.** The source prompt says what the picture shows, the target prompt what "
+        "Edit a picture",
+        "The source prompt says what the picture shows, the target prompt what "
         "it shall show. The learned subject goes behind both, and outside of the subject the "
         "picture stays as it is, to the bit." + larger * (stage.name != "demo"),
-        height=150,
     )
     graph.group("3 · Edit")
     target = scene.prompt(TARGET, "Target prompt: what it shall show")
     negative = scene.prompt("", "Negative prompt")
     edited = scene.edit(source, target, negative, embedding=embedding)
     graph.group("4 · Beside fresh noise")
-    fresh = scene.sample(
-        scene.compose(target, embedding, strength=1.0), negative, "HiPer from fresh noise"
-    )
+    fresh = scene.sample(scene.compose(target, embedding), negative, "HiPer from fresh noise")
     graph.column()
     scene.compared([fresh, edited], "HiPer, fresh noise\nedited")
 
@@ -130,10 +118,10 @@ def masks(graph: Graph, stage: Stage) -> None:
     inversion = scene.inverted(source)
     latent, found = scene.blended(inversion, target, negative, "Blend with both masks")
     graph.note(
-        "**Figure 3 of LIPE.** Where the subject was comes from the inversion, where it is being "
+        "Figure 3 of LIPE: where the picture may change",
+        "Where the subject was comes from the inversion, where it is being "
         "drawn from each step so far. Outside of both the latents are led back to the inverted "
         "ones. Steps and scheduler must be the same in both nodes.",
-        height=140,
     )
     graph.group("4 · The masks over the steps")
     shown = graph.node("HiPerEditMasks", edit=found, latent=latent, image=scene.image)
@@ -141,7 +129,7 @@ def masks(graph: Graph, stage: Stage) -> None:
         "PreviewImage", "Figure 3", wide=520, preview=420, shown=True, images=shown["figure"]
     )
     graph.column()
-    graph.node("PreviewImage", "The edit", preview=300, images=scene.decoded(latent))
+    scene.compared([scene.decoded(latent)], "edited")
 
 
 def ablation(graph: Graph, stage: Stage) -> None:
@@ -159,10 +147,10 @@ def ablation(graph: Graph, stage: Stage) -> None:
         "both (LIPE)": {"masks": "source and target"},
     }
     graph.note(
-        "**What each mask brings.** Without masks the background moves; with the source's alone "
+        "What each mask brings",
+        "Without masks the background moves; with the source's alone "
         "the new pose is cut off where it reaches beyond the old one; with the target's alone "
         "something of the old one stays.",
-        height=130,
     )
     graph.group("3 · Four ways from one inversion")
     images = []
@@ -185,10 +173,10 @@ def several_pictures(graph: Graph, stage: Stage) -> None:
     embedding = scene.learn(prompts)["embedding"]
     scene.latent = one
     graph.note(
-        "**Several pictures.** As many prompts as pictures, combined in the order of the batch: "
+        "Several pictures",
+        "As many prompts as pictures, combined in the order of the batch: "
         "what each says of its own picture the tail need not learn, and what is left is the "
         "subject.",
-        height=120,
     )
     graph.group("4 · Edit")
     source, target, negative = scene.prompts()
@@ -216,10 +204,10 @@ def tuned_prior(graph: Graph, stage: Stage) -> None:
     )
     tuned = graph.node("LoraModelLoader", model=scene.model, lora=trained["lora"])
     graph.note(
-        "**The paper's prior.** ComfyUI's *Train LoRA* learns the references with a prompt each, "
+        "The paper's prior",
+        "ComfyUI's *Train LoRA* learns the references with a prompt each, "
         "and other animals beside them, so that the word keeps its meaning. *Edit Picture* takes "
         "the tuned MODEL; no embedding is needed.",
-        height=140,
     )
     graph.group("4 · Edit")
     source, target, negative = scene.prompts()
@@ -235,44 +223,30 @@ def _references(
     subjects beside them where a model is tuned."""
     graph.group("2 · Other pictures of it, with a prompt each")
     latents, prompts = scene.latent, scene.prompt(SOURCE, "Prompt of the picture")
-    others = [("dog", pose, ground, 4) for pose, ground in REFERENCES]
+    others = [("Reference", pose, ground, DOG) for pose, ground in REFERENCES]
     if regularised:
-        others += [("dog", pose, ground, 50 + n) for n, (pose, ground) in enumerate(REFERENCES)]
-    for number, (animal, pose, ground, seed) in enumerate(others):
-        if number % 2 == 0 and number:
+        others += [
+            ("Another subject", pose, ground, 50 + n) for n, (pose, ground) in enumerate(REFERENCES)
+        ]
+    for number, (title, pose, ground, seed) in enumerate(others):
+        if number:
             graph.column()
-        title = "Reference" if seed == 4 else "Another dog"
-        if stage.name == "demo":
-            drawn = graph.node(
-                "HiPerDrawDemoAnimal",
-                title,
-                preview=160,
-                animal=animal,
-                pose=pose,
-                ground=ground,
-                seed=seed,
-            )
-        else:
-            drawn = graph.node("LoadImage", title, preview=160, image="example.png")
-        pixels = next(iter(drawn.values()))
+        animal = {"animal": "dog", "pose": pose, "ground": ground, "seed": seed}
+        pixels = scene.drawn(title, **animal)
         place = {"snow": "in snow", "beach": "on the beach", "night": "at night"}[ground]
-        own = scene.prompt(f"a {pose} {animal} {place}", f"Prompt of {title.lower()} {number + 1}")
-        latent = graph.node("VAEEncode", pixels=pixels, vae=scene.vae)["LATENT"]
-        latents = graph.node("LatentBatch", samples1=latents, samples2=latent)["LATENT"]
+        own = scene.prompt(f"a {pose} dog {place}", f"Its prompt ({title.lower()})")
+        latent = scene.encoded(pixels)
+        latents = graph.node("LatentBatch", collapsed=True, samples1=latents, samples2=latent)[
+            "LATENT"
+        ]
         prompts = next(
             iter(
                 graph.node(
-                    "ConditioningCombine", conditioning_1=prompts, conditioning_2=own
+                    "ConditioningCombine",
+                    collapsed=True,
+                    conditioning_1=prompts,
+                    conditioning_2=own,
                 ).values()
             )
         )
     return latents, prompts
-
-
-LIPE = {
-    "lipe_edit": edit,
-    "lipe_fig3_masks": masks,
-    "lipe_ablation": ablation,
-    "lipe_several_pictures": several_pictures,
-    "lipe_tuned_prior": tuned_prior,
-}

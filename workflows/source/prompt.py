@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .graph import companions, is_widget, specs
+from .definition import companions, is_widget, specs
 
 NOTES = ("Note", "MarkdownNote")
 MUTED = (2, 4)  # never runs, is passed by

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ CHECKPOINT_FILE = {
     + CHECKPOINT,
     "directory": "checkpoints",
 }
+PICTURE = "example.png"  # ComfyUI brings it: a drawn girl on a meadow
 
 
 @dataclass(frozen=True)
@@ -27,13 +29,22 @@ class Stage:
     size: int
     steps: int
     guidance: float
-    recipe: str
-    auto_stop: bool
+    subject: str
+    kind: str = ""  # of picture, where a prompt has to say it
+
+    def says(self, text: str) -> str:
+        """A prompt written for the demo's dog, for this stage's subject."""
+        if not self.kind:
+            return text
+        words = text.removeprefix("a ").replace("dog", self.subject)
+        return f"{self.kind} of a {words}" if text.startswith("a ") else text
 
 
-DEMO = Stage("demo", 128, steps=25, guidance=3.0, recipe="fast", auto_stop=True)
-SD15 = Stage("sd15", 512, steps=50, guidance=7.5, recipe="paper", auto_stop=False)  # the paper's
+DEMO = Stage("demo", 128, steps=25, guidance=3.0, subject="dog")
+SD15 = Stage("sd15", 512, steps=50, guidance=7.5, subject="girl", kind="a drawing")  # the paper's
 SAMPLER = {"sampler_name": "ddim", "scheduler": "normal"}
+DOG = 139  # an individual with a pattern: whether it is kept can be seen without a second look
+PLAIN_AND_KEPT = "prompt alone\nwith HiPer"
 SOURCE_PROMPT = "a standing dog on grass"
 TARGETS = (
     "a sitting dog on grass",
@@ -59,22 +70,36 @@ class Scene:
             )
         self.model, self.clip, self.vae = loader.values()
 
+    image: Socket | None = None
+
     def picture(self, shown: bool = False) -> None:
         """The source picture and its latent."""
+        drawn = self.drawn("Source picture", shown=shown, seed=DOG)
+        self.image = drawn
+        self.latent = self.encoded(drawn)
+
+    def drawn(self, title: str, shown: bool = False, **animal: Any) -> Socket:
+        """A picture: of the demo's animal, or a person's own."""
         graph = self.graph
         if self.stage.name == "demo":
-            drawn = graph.node(
-                "HiPerDrawDemoAnimal", "Source picture", preview=220, shown=shown, seed=4
-            )
+            node = graph.node("HiPerDrawDemoAnimal", title, shown=shown, **animal)
         else:
-            drawn = graph.node(
-                "LoadImage", "Source picture", preview=300, shown=shown, image="example.png"
-            )
-        self.image = next(iter(drawn.values()))
-        self.latent = graph.node("VAEEncode", pixels=self.image, vae=self.vae)["LATENT"]
+            node = graph.node("LoadImage", title, shown=shown, image=PICTURE)
+        return next(iter(node.values()))
+
+    def encoded(self, image: Socket) -> Socket:
+        return self.graph.node("VAEEncode", collapsed=True, pixels=image, vae=self.vae)["LATENT"]
+
+    def decoded(self, latent: Socket) -> Socket:
+        return self.graph.node("VAEDecode", collapsed=True, samples=latent, vae=self.vae)["IMAGE"]
 
     def prompt(self, text: str | Socket, title: str) -> Socket:
-        encode = self.graph.node("CLIPTextEncode", title, clip=self.clip, text=text)
+        """A prompt; what is written for the demo's dog is said for the stage's subject."""
+        said = self.stage.says(text) if isinstance(text, str) else text
+        empty = said == ""
+        encode = self.graph.node(
+            "CLIPTextEncode", title, collapsed=empty, clip=self.clip, text=said
+        )
         return encode["CONDITIONING"]
 
     def learn(self, conditioning: Socket, **settings: Any) -> Sockets:
@@ -83,8 +108,6 @@ class Scene:
             model=self.model,
             conditioning=conditioning,
             latent=self.latent,
-            recipe=self.stage.recipe,
-            auto_stop=self.stage.auto_stop,
             **settings,
         )
 
@@ -100,63 +123,88 @@ class Scene:
         )
         return composed["conditioning"]
 
+    def empty(self, batch: int = 1) -> Socket:
+        size = self.stage.size
+        node = self.graph.node(
+            "EmptyLatentImage", collapsed=True, width=size, height=size, batch_size=batch
+        )
+        return node["LATENT"]
+
+    def sampled(
+        self, positive: Socket, negative: Socket, latent: Socket, title: str | None = None, **change
+    ) -> Socket:
+        """A latent from the sampler, with the stage's settings where nothing else is said."""
+        settings = SAMPLER | {"steps": self.stage.steps, "cfg": self.stage.guidance, "seed": 1}
+        given = {"model": self.model, "positive": positive, "negative": negative}
+        settings |= given | {"latent_image": latent}
+        return self.graph.node("KSampler", title, **(settings | change))["LATENT"]
+
     def sample(
         self, positive: Socket, negative: Socket, title: str | None = None, batch: int = 1, **change
     ) -> Socket:
         """Pictures from noise: nothing of the source picture goes into the sampler."""
-        graph, size = self.graph, self.stage.size
-        empty = graph.node("EmptyLatentImage", width=size, height=size, batch_size=batch)
-        latent = graph.node(
-            "KSampler",
-            title,
-            model=self.model,
-            positive=positive,
-            negative=negative,
-            latent_image=empty["LATENT"],
-            **(
-                SAMPLER
-                | {"steps": self.stage.steps, "cfg": self.stage.guidance, "seed": 1}
-                | change
-            ),
-        )
-        return graph.node("VAEDecode", samples=latent["LATENT"], vae=self.vae)["IMAGE"]
+        latent = self.sampled(positive, negative, self.empty(batch), title, **change)
+        return self.decoded(latent)
 
     def targets(self, count: int) -> Sockets:
         """A list of target prompts to run through."""
         return self.graph.node(
             "HiPerGridValues",
             "Target prompts",
-            text_height=30 + 20 * count,
-            values="\n".join(TARGETS[:count]),
+            text_height=40 + 20 * count,
+            values="\n".join(self.stage.says(target) for target in TARGETS[:count]),
             name="",
         )
 
-    def result(self, image: Socket, prefix: str) -> None:
-        """The one picture that the graph is for, saved."""
+    def saved(self, image: Socket, name: str) -> None:
+        """Keep the one picture that the graph is for, under the graph's own name."""
+        prefix = f"hiper/{name}_{self.stage.name}"
         self.graph.node(
-            "SaveImage", "Result", preview=380, shown=True, images=image, filename_prefix=prefix
+            "SaveImage", "Save the result", collapsed=True, images=image, filename_prefix=prefix
         )
 
-    def grid(self, images: Socket, **settings: Any) -> None:
+    def grid(self, images: Socket, wide: int = 520, shown: bool = True, **settings: Any) -> None:
         """The labelled pictures, with the source picture before them."""
+        room = settings.pop("preview", 460)
+        given = {"source": self.image} | settings
+        given = {name: value for name, value in given.items() if value is not None}
         self.graph.node(
-            "HiPerPictureGrid",
-            wide=560,
-            preview=460,
-            shown=True,
-            images=images,
-            source=self.image,
-            **settings,
+            "HiPerPictureGrid", wide=wide, preview=room, shown=shown, images=images, **given
         )
+
+    def labels(self, values: str, name: str = "") -> Socket:
+        """What is written at the rows or columns of a grid, one name a line."""
+        node = self.graph.node(
+            "HiPerGridValues", "Labels", collapsed=True, values=values, name=name
+        )
+        return node["labels"]
+
+    def row(self, pictures: Sequence[Socket]) -> Socket:
+        """Pictures as one batch, in their order."""
+        batch = pictures[0]
+        for each in pictures[1:]:
+            node = self.graph.node(
+                "ImageBatch", "Both pictures", collapsed=True, image1=batch, image2=each
+            )
+            batch = node["IMAGE"]
+        return batch
+
+    def pair(self, plain: Socket, kept: Socket, labels: Socket) -> Socket:
+        """One labelled picture: the source, the prompt alone and with the tail."""
+        given = {} if self.image is None else {"source": self.image}
+        grid = self.graph.node(
+            "HiPerPictureGrid",
+            "Side by side",
+            collapsed=True,
+            images=self.row([plain, kept]),
+            column_labels=labels,
+            columns=2,
+            **given,
+        )
+        return grid["grid"]
 
     def two_rows(self, plain: Socket, kept: Socket, labels: Socket) -> None:
         """The same prompts or seeds without the tail above and with it below."""
-        both = self.graph.node("ImageBatch", "Plain above, HiPer below", image1=plain, image2=kept)
-        rows = "prompt alone\nwith HiPer"
-        names = self.graph.node("HiPerGridValues", "Rows", values=rows, name="")
-        self.grid(
-            both["IMAGE"],
-            row_labels=names["labels"],
-            column_labels=labels,
-            order="column by column",
-        )
+        both = self.row([plain, kept])
+        rows = self.labels(PLAIN_AND_KEPT)
+        self.grid(both, row_labels=rows, column_labels=labels, order="column by column")

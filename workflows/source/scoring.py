@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from .graph import Graph
-from .scene import DEMO, SD15, Scene, Stage
+from .scene import Scene, Stage
 
 SOURCE, TARGET = "a standing dog on grass", "a sleeping dog on the beach"
 PICTURES = 4
+NUMBERS = "1, 2, 3, 4"
 CLIP = "clip-vit-large-patch14.safetensors"  # whole: its eye and its text encoder
 DINO = "dinov2-large.safetensors"
 
@@ -32,11 +33,11 @@ def table1(graph: Graph, stage: Stage) -> None:
         dino = graph.node("CLIPVisionLoader", clip_name=DINO)["CLIP_VISION"]
         scored = {"clip_vision": eye, "clip": text, "dinov2": dino}
         graph.note(
-            "**What to load.** OpenAI's CLIP ViT-L/14, whole, in *models/clip_vision* and in "
+            "What to load",
+            "OpenAI's CLIP ViT-L/14, whole, in *models/clip_vision* and in "
             "*models/text_encoders*; Meta's DINOv2, large or giant, in *models/clip_vision*: each "
             "one's *model.safetensors* under a name of its own. Any may be left out: its columns "
             "go with it.",
-            height=150,
         )
         graph.column()
     score = graph.node(
@@ -44,22 +45,17 @@ def table1(graph: Graph, stage: Stage) -> None:
         source=scene.image,
         edited=edited,
         plain=plain,
-        source_prompt=SOURCE,
-        target_prompt=TARGET,
+        source_prompt=stage.says(SOURCE),
+        target_prompt=stage.says(TARGET),
         report=learned["report"],
         **scored,
     )
     graph.node("PreviewImage", "Table", wide=520, preview=300, shown=True, images=score["table"])
     graph.node("PreviewAny", "Each picture's numbers", source=score["text"], preview=120)
     graph.column()
-    both = graph.node("ImageBatch", "Plain above, HiPer below", image1=plain, image2=edited)
-    names = graph.node("HiPerGridValues", "Rows", values="prompt alone\nwith HiPer", name="")
-    scene.grid(both["IMAGE"], row_labels=names["labels"], columns=PICTURES)
+    scene.two_rows(plain, edited, scene.labels(NUMBERS, "picture"))
     graph.note(
-        "**One row of Table 1.** Likeness to the subject and to the prompt, beside what the prompt "
+        "One row of the papers' tables",
+        "Likeness to the subject and to the prompt, beside what the prompt "
         "alone draws from the same noises. Time and steps are those of Learn's report.",
-        height=110,
     )
-
-
-SCORING = {"table1_demo": (table1, DEMO), "table1_sd15": (table1, SD15)}

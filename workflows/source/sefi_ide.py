@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from .graph import Graph, Socket
-from .scene import Scene, Stage
+from .scene import DOG, Scene, Stage
 
+CAT = 11  # another individual with a pattern
 LITTLE = "a dog"  # a source prompt that says so little that pose and ground are learned, too
 PAPER = {
     "focus": 0.003,
-    "word": "dog",
     "stages": 5,
     "keys_and_values": True,
     "reduction": "paper",
@@ -29,20 +29,21 @@ def focus(graph: Graph, stage: Stage) -> None:
     source = scene.prompt(LITTLE, "Source prompt")
     free = scene.learn(source, clip=scene.clip)["embedding"]
     graph.column()
-    held = scene.learn(source, clip=scene.clip, sefi=settings(graph, word="dog"))["embedding"]
+    held = scene.learn(source, clip=scene.clip, sefi=settings(graph, word=stage.subject))[
+        "embedding"
+    ]
     graph.note(
-        "**Figure 1 of SeFi-IDE.** A prompt that names neither pose nor ground leaves both to the "
+        "Figure 1 of SeFi-IDE: held to the subject",
+        "A prompt that names neither pose nor ground leaves both to the "
         "tail, and later prompts are not followed. *focus* holds the tail's attention to where the "
         "word looks: the same steps, one more term of the loss.",
-        height=150,
     )
     graph.group("3 · Where the tails look")
-    strong = {"strength": 1.0}
-    both = [scene.compose(source, each, **strong) for each in (free, held)]
+    both = [scene.compose(source, each) for each in (free, held)]
     compared = graph.node(
         "HiPerCompareAttention",
         wide=520,
-        preview=420,
+        preview=520,
         model=scene.model,
         latent=scene.latent,
         clip=scene.clip,
@@ -50,7 +51,7 @@ def focus(graph: Graph, stage: Stage) -> None:
         conditioning_a=both[0],
         conditioning_b=both[1],
         title_a="left free",
-        title_b="held to 'dog'",
+        title_b=f"held to '{stage.subject}'",
         title_c="",
         timestep=50.0,
     )
@@ -59,13 +60,12 @@ def focus(graph: Graph, stage: Stage) -> None:
     target = scene.prompt("a jumping dog in snow", "Target prompt")
     negative = scene.prompt("", "Negative prompt")
     images = [
-        scene.sample(scene.compose(target, each, **strong), negative, title)
+        scene.sample(scene.compose(target, each), negative, title)
         for each, title in ((free, "Left free"), (held, "Held to its word"))
     ]
     graph.column()
-    side = graph.node("ImageBatch", "Left free, held", image1=images[0], image2=images[1])
-    names = graph.node("HiPerGridValues", "Columns", values="left free\nheld to 'dog'", name="")
-    scene.grid(side["IMAGE"], column_labels=names["labels"])
+    labels = scene.labels(f"left free\nheld to '{stage.subject}'")
+    scene.grid(scene.row(images), column_labels=labels)
 
 
 def paper_setting(graph: Graph, stage: Stage) -> None:
@@ -73,12 +73,12 @@ def paper_setting(graph: Graph, stage: Stage) -> None:
     scene = Scene(graph, stage)
     scene.picture()
     many = graph.node("HiPerAugmentPicture", image=scene.image, smallest=0.1, count=16)
-    pictures = graph.node("VAEEncode", pixels=many["image"], vae=scene.vae)["LATENT"]
+    pictures = scene.encoded(many["image"])
     graph.note(
-        "**As SeFi-IDE has it**, but for what this pack does otherwise: the vectors are learned "
+        "SeFi-IDE as its paper has it",
+        "But for what this pack does otherwise: the vectors are learned "
         "behind the text encoder, and the concept's word is the prompt's own. The paper also "
         "changes colours; on pictures whose colour matters *jitter* is better left at 0.",
-        height=150,
     )
     graph.group("2 · Learn")
     source = scene.prompt(LITTLE, "Source prompt")
@@ -89,7 +89,7 @@ def paper_setting(graph: Graph, stage: Stage) -> None:
         latent=pictures,
         mask=many["mask"],
         clip=scene.clip,
-        sefi=settings(graph, **PAPER),
+        sefi=settings(graph, word=stage.subject, **PAPER),
         recipe="paper",
         auto_stop=False,
     )
@@ -127,10 +127,10 @@ def parts(graph: Graph, stage: Stage) -> None:
         preview_every=0,
     )["embedding"]
     graph.note(
-        "**Figure 4 of SeFi-IDE.** Keys, values and each stage in turn go back to what the prompt "
+        "Figure 4 of SeFi-IDE: what each part carries",
+        "Keys, values and each stage in turn go back to what the prompt "
         "had there. The paper finds the subject in the values, layout in the early stages and "
         "detail in the late ones.",
-        height=120,
     )
     graph.group("3 · Take away one part at a time")
     target = scene.prompt("a sitting dog in snow", "Target prompt")
@@ -150,7 +150,7 @@ def parts(graph: Graph, stage: Stage) -> None:
                 stages=how[0],
                 roles=how[1],
             )["embedding"]
-        positives.append(scene.compose(target, embedding, strength=1.0))
+        positives.append(scene.compose(target, embedding))
     graph.group("4 · The same noise for all")
     images = []
     for number, (name, positive) in enumerate(zip(taken, positives, strict=True)):
@@ -158,92 +158,51 @@ def parts(graph: Graph, stage: Stage) -> None:
             graph.column()
         images.append(scene.sample(positive, negative, name))
     graph.column()
-    row = images[0]
-    for each in images[1:]:
-        row = graph.node("ImageBatch", image1=row, image2=each)["IMAGE"]
-    names = graph.node(
-        "HiPerGridValues", "Columns", values="\n".join(taken), name="", text_height=150
-    )
+    row = scene.row(images)
+    labels = scene.labels("\n".join(taken))
     graph.column()
-    scene.grid(row, column_labels=names["labels"], columns=3)
+    scene.grid(row, column_labels=labels, columns=3)
 
 
 def two_subjects(graph: Graph, stage: Stage) -> None:
     """Figures 9 to 11: two learned subjects in one picture, each kept to its word."""
     scene = Scene(graph, stage)
     subjects = []
-    for number, (animal, seed) in enumerate((("dog", 4), ("cat", 11))):
-        if number:
-            graph.column()
-        picture = _picture(graph, stage, animal, seed)
-        latent = graph.node("VAEEncode", pixels=picture, vae=scene.vae)["LATENT"]
-        subjects.append((animal, picture, latent))
+    words = (stage.subject, "cat")
+    for title, animal, seed in (("First", "dog", DOG), ("Second", "cat", CAT)):
+        picture = scene.drawn(f"{title} subject", animal=animal, seed=seed)
+        subjects.append((title, animal, picture, scene.encoded(picture)))
+        graph.column()
     graph.group("2 · Learn each")
     embeddings = []
-    for animal, _, latent in subjects:
-        source = scene.prompt(f"a standing {animal} on grass", f"Source prompt of the {animal}")
+    for title, animal, _, latent in subjects:
+        source = scene.prompt(f"a standing {animal} on grass", f"{title} subject's source prompt")
         scene.latent = latent
         embeddings.append(scene.learn(source, clip=scene.clip)["embedding"])
         graph.column()
     graph.note(
-        "**Two subjects.** Each has a tail of its own, behind one prompt that names both. "
+        "Figures 9 to 11 of SeFi-IDE: two subjects",
+        "Each has a tail of its own, behind one prompt that names both. "
         "*keep_to* is the word that each tail belongs to: it is looked at only from where that "
         "word is. Clear both, and the coats run into each other.",
-        height=150,
     )
     graph.group("3 · One prompt for both")
     target = scene.prompt("a sitting dog and a standing cat on grass", "Target prompt")
     negative = scene.prompt("", "Negative prompt")
     pairs = []
-    for words in (("", ""), ("dog", "cat")):
+    for kept_to in (("", ""), words):
         graph.column()
         positive = target
-        for embedding, word in zip(embeddings, words, strict=True):
-            positive = scene.compose(
-                positive, embedding, strength=1.0, keep_to=word, clip=scene.clip
-            )
+        for embedding, word in zip(embeddings, kept_to, strict=True):
+            positive = scene.compose(positive, embedding, keep_to=word, clip=scene.clip)
         pairs.append(positive)
     graph.group("4 · Sample both ways")
     images = [
         scene.sample(positive, negative, title)
         for positive, title in zip(pairs, ("Chained", "Kept to its word"), strict=True)
     ]
+    shown = [subjects[0][2], subjects[1][2], *images]
+    row = scene.row(shown)
+    labels = scene.labels(f"the {words[0]}\nthe {words[1]}\nchained\nkept to its word")
     graph.column()
-    shown = [subjects[0][1], subjects[1][1], *images]
-    row = shown[0]
-    for each in shown[1:]:
-        row = graph.node("ImageBatch", image1=row, image2=each)["IMAGE"]
-    graph.column()
-    names = graph.node(
-        "HiPerGridValues",
-        "Columns",
-        values="the dog\nthe cat\nchained\nkept to its word",
-        name="",
-        text_height=110,
-    )
-    graph.node(
-        "HiPerPictureGrid",
-        wide=560,
-        preview=460,
-        shown=True,
-        images=row,
-        column_labels=names["labels"],
-        columns=4,
-    )
-
-
-def _picture(graph: Graph, stage: Stage, animal: str, seed: int) -> Socket:
-    title = f"Picture of the {animal}"
-    if stage.name == "demo":
-        drawn = graph.node("HiPerDrawDemoAnimal", title, preview=220, animal=animal, seed=seed)
-    else:
-        drawn = graph.node("LoadImage", title, preview=300, image="example.png")
-    return next(iter(drawn.values()))
-
-
-SEFI_IDE = {
-    "sefi_focus": focus,
-    "sefi_paper_setting": paper_setting,
-    "sefi_fig4_parts": parts,
-    "sefi_two_subjects": two_subjects,
-}
+    scene.grid(row, column_labels=labels, columns=4, source=None)

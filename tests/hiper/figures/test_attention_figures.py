@@ -12,7 +12,7 @@ from hiper.figures.attention import PAGE_WIDTH, Named, tile_size, token_grid, wh
 from hiper.figures.comparison import comparison, in_blocks
 from hiper.figures.heat import coloured, common_scale, laid_over, mask_of, signed_tile, tile
 from hiper.figures.page import Heading
-from hiper.figures.palette import HEAT, SIGNED
+from hiper.figures.palette import BLANK, HEAT, SIGNED
 from hiper.figures.shown import ShownMaps, evenly, same_shape
 from hiper.prompts.placement import TailMark
 
@@ -129,18 +129,39 @@ def test_tiles_have_the_maps_shape() -> None:
 def test_a_comparison_has_rows_and_differences() -> None:
     named, maps = tokens(), values(11)
     three = [Named(name, named, maps) for name in ("source", "source + tail", "target + tail")]
-    page = comparison(three, common_scale([(named, maps)]), Heading("Compared"))
+    page = comparison(three, Heading("Compared"))
     same = tuple(int(n) for n in coloured(np.array(0.5), SIGNED))
-    # no difference anywhere: words, start and tail, twice
-    assert tiles_like(page, same, 50) == 2 * 6
-    two = comparison(three[:2], 0.1, Heading("Compared"))
+    # no difference anywhere: words and tail, twice; the start has no colour
+    assert tiles_like(page, same, 50) == 2 * 5
+    two = comparison(three[:2], Heading("Compared"))
     assert two.height < page.height
-    everything = comparison(three, 0.1, Heading("Compared"), everything=True)
-    assert tiles_like(everything, same, 50) == 2 * 11
+    everything = comparison(three, Heading("Compared"), everything=True)
+    assert tiles_like(everything, same, 50) == 2 * 10
 
 
-def test_long_comparisons_break_before_the_tail() -> None:
-    assert in_blocks(range(8), 5, 11) == [range(8)]
+def test_a_comparison_has_a_scale_for_each_block_and_none_for_the_start() -> None:
+    """The tail's brightest cell is as bright as the words', however far below them it is."""
+    named, maps = tokens(), values(11)
+    maps[-2:] *= 0.01
+    page = comparison([Named(name, named, maps) for name in "ab"], Heading("Compared"))
+    brightest = tuple(int(n) for n in bytes.fromhex(HEAT[-1][1:]))
+    pixels = np.asarray(page)
+    found = np.argwhere(np.abs(pixels.astype(int) - brightest).max(axis=-1) < 12)
+    rows = found[:, 0] / page.height
+    assert (rows < 0.5).any() and (rows > 0.5).any()
+    blank = tuple(int(n) for n in bytes.fromhex(BLANK[1:]))
+    assert tiles_like(page, blank, 50) == 3  # two maps and a difference
+
+
+def test_a_comparison_leaves_no_third_of_its_page_empty() -> None:
+    named, maps = tokens(words=5, tail=5), values(16)
+    page = comparison([Named(name, named, maps) for name in "abc"], Heading("Compared"))
+    columns = np.flatnonzero((np.asarray(page) != 255).any(axis=(0, 2)))
+    assert columns.max() > 0.9 * page.width
+
+
+def test_comparisons_break_before_the_tail() -> None:
+    assert in_blocks(range(8), 5, 11) == [range(5), range(5, 8)]
     assert in_blocks(list(range(14)), 9, 11) == [list(range(9)), [9, 10, 11, 12, 13]]
     assert [len(block) for block in in_blocks(list(range(30)), 25, 11)] == [11, 11, 3, 5]
 

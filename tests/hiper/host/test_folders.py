@@ -51,3 +51,20 @@ def test_a_missing_embedding_is_told_the_folder(elsewhere: Path) -> None:
     with pytest.raises(ValueError, match="There is no embedding 'nobody'") as refused:
         folders.path_of("nobody")
     assert str(elsewhere) in str(refused.value)
+
+
+def test_the_packs_own_embedding_is_listed_and_stays_where_it_is(elsewhere: Path) -> None:
+    from hiper.host import folders
+
+    assert "demo_dog.safetensors" in folders.names()
+    assert folders.path_of("demo_dog.safetensors").parent == folders.SHIPPED
+    assert not folders.path_for("demo_dog").is_relative_to(folders.SHIPPED)
+
+
+def test_a_persons_embedding_comes_before_the_packs(elsewhere: Path) -> None:
+    from hiper.host import folders
+
+    own = folders.path_for("demo_dog")
+    own.parent.mkdir()
+    own.write_bytes(b"")
+    assert folders.path_of("demo_dog.safetensors") == own

@@ -1,0 +1,49 @@
+"""What ComfyUI says of a node in /object_info: its inputs in order, and which are widgets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+WIDGET_TYPES = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
+
+
+def specs(definition: dict[str, Any]) -> dict[str, list]:
+    """A node's inputs as /object_info tells them, in order."""
+    order = definition["input_order"]
+    return {
+        name: definition["input"][kind][name]
+        for kind in ("required", "optional")
+        for name in order.get(kind, [])
+    }
+
+
+def options_of(spec: list) -> dict[str, Any]:
+    return spec[1] if len(spec) > 1 and isinstance(spec[1], dict) else {}
+
+
+def type_of(kind: Any) -> str:
+    if isinstance(kind, list):
+        return "COMBO"
+    return "*" if kind == "COMFY_MATCHTYPE_V3" else kind
+
+
+def is_widget(spec: list) -> bool:
+    return type_of(spec[0]) in WIDGET_TYPES and not options_of(spec).get("forceInput")
+
+
+def default_of(spec: list) -> Any:
+    options = options_of(spec)
+    if "default" in options:
+        return options["default"]
+    if type_of(spec[0]) == "COMBO":
+        choices = spec[0] if isinstance(spec[0], list) else options.get("options", [])
+        return choices[0] if choices else ""
+    return {"INT": 0, "FLOAT": 0.0, "STRING": "", "BOOLEAN": False}[spec[0]]
+
+
+def companions(spec: list) -> list[Any]:
+    """The values of the extra widgets that the editor puts behind some."""
+    options = options_of(spec)
+    if options.get("control_after_generate"):
+        return ["fixed"]
+    return ["image"] if options.get("image_upload") else []
