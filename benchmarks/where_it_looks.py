@@ -156,7 +156,7 @@ def learned_tails(model, demo, seen: list[Animal], steps: int, say) -> dict[floa
 
 
 def looked(model, context: Tensor, animal: Animal, progress: float) -> Tensor:
-    """The maps `(77, 16, 16)` that Cross-Attention Map Viewer shows of this picture."""
+    """The maps `(77, 16, 16)` that Attention Map Viewer shows of this picture."""
     return recorded(model, context, animal, Moment(progress)).mean(0)[0]
 
 
