@@ -225,11 +225,11 @@ def pairs_measured(bench, pairs: int, steps: int, weights: list[float]) -> dict[
 
 
 def by_name(table: list[dict], focus: float) -> dict[str, float]:
-    """What was chosen, and plain tails behind a chained Compose."""
+    """What was chosen, and the same tails in a chained Compose that keeps them to nothing."""
     both = {(row["way"], row.get("strength"), row.get("focus")): row["both"] for row in table}
     keys = {
         "two_subjects": (WAY, STRENGTH, focus),
-        "two_subjects_chained": ("chained", 1.0, 0.0),
+        "two_subjects_chained": ("chained", STRENGTH, focus),
     }
     return {name: both[key] for name, key in keys.items() if key in both}
 
