@@ -25,6 +25,8 @@ DETAILS = EmbeddingDetails(
     height=768,
     first_loss=0.2,
     last_loss=0.1,
+    first_fixed_loss=0.15,
+    last_fixed_loss=0.1,
 )
 
 
