@@ -42,7 +42,7 @@ class HiperPreset(io.ComfyNode):
             description="Keep the subject, or follow the prompt: one choice sets tokens, steps and "
             "sefi of Learn HiPer Embedding and strength of Compose. To set one of them yourself, "
             "disconnect it there and write the value.",
-            search_aliases=["hiper", "settings", "defaults", "subject first", "prompt first"],
+            search_aliases=["hiper", "settings", "defaults", "preset", "prompt first"],
             inputs=[
                 io.Combo.Input(
                     "preset",

@@ -25,7 +25,7 @@ class IdentityWord(io.ComfyNode):
             category=CATEGORY,
             description="Say which word of a prompt is the subject, so that Picture Inversion and "
             "Blend With Source find it in the picture. Nothing that is drawn changes.",
-            search_aliases=["hiper", "lipe", "subject", "mask", "identity", "attention mask"],
+            search_aliases=["hiper", "lipe", "mask", "identity", "attention mask"],
             inputs=[
                 io.Conditioning.Input(
                     "conditioning",

@@ -5,7 +5,7 @@ import { ScaleBar, StepSlider, element, slider } from "./attention_controls.js";
 import { TokenChips } from "./attention_chips.js";
 
 const START = { pinned: [], opacity: 0.7, scale: "own" };
-const TALLEST = 320; // pictures, as long as a person has not drawn the node larger
+const TALLEST = 300; // pictures, as long as a person has not drawn the node larger
 const GAP = 8; // between two of them
 const TITLE = 24; // below a picture
 const EMPTY_HEIGHT = 150; // of what is said before a run, ComfyUI's margin around it included

@@ -66,7 +66,7 @@ def test_learn_compose_and_view(call, learn, name: str) -> None:
         with pytest.raises(ValueError, match=r"\(Anima\) can't be shown: an adapter"):
             call("HiPerAttentionViewer", **given)
         return
-    tokens, mask, *_, report = call("HiPerAttentionViewer", **given)
+    tokens, mask, _, _, _, report, *_ = call("HiPerAttentionViewer", **given)
     assert tokens.shape[-1] == 3 and mask.shape[-2:] == (64, 96) and float(mask.max()) == 1.0
     assert report.endswith(
         f"{composed[0][0].shape[1]} tokens, mean of heads, of the attention to text"

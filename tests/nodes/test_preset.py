@@ -76,7 +76,7 @@ def test_a_value_written_on_learn_stands_beside_the_presets(server: Server) -> N
     graph = learned(tiny_model(), tokens=7, steps=["preset", 1])
     graph["preset"] = preset("prompt first")
     said = server.run(graph)["digest"]
-    assert said["shapes"] == [[1, 1, 7, 32]] and said["text"][0].startswith("200 steps")
+    assert said["shapes"] == [[1, 1, 7, 32]] and "200 steps" in said["text"][0]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from support.comfyui import PACK
 from support.editor import Editor
 
-READABLE = 0.59  # below about this scale the canvas draws no text
+READABLE = 8 / 14  # below this scale the canvas draws no text (Comfy's MinFontSizeForLOD: 8 of 14)
 SIZES = ((1600, 1000), (1280, 800))
 GRAPHS = (
     "01_quick_start_demo",

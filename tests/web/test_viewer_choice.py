@@ -30,6 +30,7 @@ def graph(server) -> tuple[dict[str, Any], dict[str, int]]:
     view = made.node(
         "HiPerAttentionViewer", model=demo["model"], conditioning=one["CONDITIONING"], **seen
     )
+    made.column()
     mask = made.node("MaskToImage", mask=view["mask"])
     made.node("PreviewImage", images=mask["IMAGE"])
     made.column()

@@ -45,7 +45,7 @@ def quick_start(graph: Graph, stage: Stage) -> None:
     graph.column()
     latent = scene.sampled(positive, negative, empty, "With HiPer")
     image = scene.decoded(latent)
-    pictures = scene.pair(plain, image, labels)
+    pictures = scene.pair(plain, image, labels, column=-2)  # where there is room
     graph.group("4 · The prompt alone, and with HiPer", below=True)
     graph.node(
         "PreviewImage",
@@ -55,7 +55,7 @@ def quick_start(graph: Graph, stage: Stage) -> None:
         images=pictures,
     )
     graph.group("5 · Where it looked")
-    looked_at(scene, positive, latent, image, wide=360, room=530)
+    looked_at(scene, positive, latent, image, wide=410, room=505)
 
 
 def looked_at(

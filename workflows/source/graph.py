@@ -73,11 +73,12 @@ class Graph:
         text_height: int = TEXT_HEIGHT,
         shown: bool = False,
         collapsed: bool = False,
+        column: int = -1,
         models: Sequence[dict[str, str]] = (),
         **inputs: Any,
     ) -> dict[str, Socket]:
         """Place a node; the outputs by name. `preview` is the room for a picture below it,
-        `models` the files that the editor may offer to download."""
+        `column` one of its group's, `models` the files that the editor may offer to download."""
         definition = self._definitions[kind]
         known = specs(definition)
         unknown = set(inputs) - set(known)
@@ -91,7 +92,7 @@ class Graph:
         node.collapsed, node.models = collapsed, list(models)
         if shown:
             self.shown.append(node.id)
-        self._place(node)
+        self._stacks[-1][-1].columns[column].append(node)
         outputs = zip(definition["output_name"], definition["output"], strict=True)
         return {name: Socket(node.id, i, type_of(kind)) for i, (name, kind) in enumerate(outputs)}
 

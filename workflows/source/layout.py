@@ -16,7 +16,9 @@ GROUP_TITLE = 32
 APART = 12  # between groups
 TEXT_HEIGHT = 58  # of a widget of several lines
 # the picture that a node shows while it works is kept below its widgets, in both renderers
-LIVE_PREVIEW = 212
+LIVE_PREVIEW = 250
+SPOKEN = 46  # what Learn says of its run, between them
+TEXT_SHOWN = 110  # the least that Nodes 2.0 gives a shown text
 PICTURE = 234  # the least that Nodes 2.0 gives a picture
 LIVE = ("HiPerLearnEmbedding", "KSampler", "HiPerEditPicture")
 PICTURED = ("PreviewImage", "SaveImage", "LoadImage", "HiPerDrawDemoAnimal", "HiPerPictureGrid")
@@ -48,6 +50,8 @@ def node_height(definition: dict[str, Any], preview: int, text_height: int) -> i
         modern += 28  # Show advanced inputs
     name = definition["name"]
     least = PICTURE if name in PICTURED else LIVE_PREVIEW if name in LIVE else 0
+    least += SPOKEN if name == "HiPerLearnEmbedding" else 0
+    least = TEXT_SHOWN if name == "PreviewAny" else least
     return max(classic, modern) + max(preview, least)
 
 

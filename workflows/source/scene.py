@@ -189,13 +189,14 @@ class Scene:
             batch = node["IMAGE"]
         return batch
 
-    def pair(self, plain: Socket, kept: Socket, labels: Socket) -> Socket:
+    def pair(self, plain: Socket, kept: Socket, labels: Socket, column: int = -1) -> Socket:
         """One labelled picture: the source, the prompt alone and with the tail."""
         given = {} if self.image is None else {"source": self.image}
         grid = self.graph.node(
             "HiPerPictureGrid",
             "Side by side",
             collapsed=True,
+            column=column,
             images=self.row([plain, kept]),
             column_labels=labels,
             columns=2,
