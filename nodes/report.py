@@ -6,13 +6,15 @@ from ..hiper.host.learning import HostLearned
 from ..hiper.host.progress import LINE
 from ..hiper.learning.learned import Learned, change
 
+FIXED = "fixed timesteps and noise"
+
 
 def report(found: HostLearned, asked: int) -> str:
     """What was gained, in how many steps of those asked for and why no more, and what was done."""
     details, learned = found.embedding.details, found.learned
     changed = change(learned.first_fixed_loss, learned.last_fixed_loss)
     told = [
-        gain(learned, "fixed timesteps and noise") + f", {changed}" * bool(learned.fixed_losses),
+        gain(learned) + f", {changed}" * bool(learned.fixed_losses),
         f"{details.steps} steps in {found.seconds:.0f} s "
         f"({details.steps / max(found.seconds, 1e-9):.1f} a second)" + why_no_more(found, asked),
     ]
@@ -43,15 +45,19 @@ def in_short(found: HostLearned, asked: int) -> str:
     elif learned.by_hand:
         why = f"Finished by hand after step {steps} of {asked}"
     elif steps < asked:
-        why = f"{steps} of {asked} steps: no more was gained"
+        why = f"{steps} of {asked} steps, no more gain"
     else:
         why = f"All {steps} steps in {found.seconds:.0f} s" if steps > 1 else "One step"
-    return gain(learned, "fixed noise") + LINE + why
+        # two short lines: the node has room for no more
+    first, last, own = learned.first_fixed_loss, learned.last_fixed_loss, "Fixed loss"
+    if not learned.fixed_losses:
+        first, last, own = learned.first_loss, learned.last_loss, "Loss"
+    return f"{own} {first:.3f} → {last:.3f}" + LINE + why
 
 
-def gain(learned: Learned, fixed: str) -> str:
+def gain(learned: Learned) -> str:
     """The fixed loss before and after; of a few steps, for which it is not taken, their own."""
-    first, last = learned.first_fixed_loss, learned.last_fixed_loss
+    first, last, fixed = learned.first_fixed_loss, learned.last_fixed_loss, FIXED
     if not learned.fixed_losses:
         fixed, first, last = "each step's own noise", learned.first_loss, learned.last_loss
     return f"Loss on {fixed} {first:.4f} → {last:.4f}"

@@ -31,12 +31,12 @@ def test_learn_says_its_step_and_the_fixed_loss_while_it_runs(server: Server) ->
 
 def test_the_report_leads_with_the_fixed_loss_and_stays_on_the_node(server: Server) -> None:
     """Stopping by itself or not; when nothing ran anew, too."""
-    for auto_stop, why in ((False, "All 120 steps in"), (True, r"\d+ of 3000 steps: no more was")):
+    for auto_stop, why in ((False, "All 120 steps in"), (True, r"\d+ of 3000 steps, no more gain")):
         steps = 3000 if auto_stop else 120
         graph = learned(tiny_model(), recipe="fast", auto_stop=auto_stop, steps=steps, seed=32)
         outputs = server.run(graph)
         (words,) = outputs["learn"]["text"]
-        assert re.match(rf"{LOSS}  \n{why}", words)
+        assert re.match(rf"Fixed loss \d\.\d{{3}} → \d\.\d{{3}}  \n{why}", words)
         (report,) = outputs["digest"]["text"]
         first, last = re.match(LOSS.replace("noise", "timesteps and noise"), report).groups()
         assert float(last) < float(first)

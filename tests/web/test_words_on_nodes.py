@@ -88,12 +88,12 @@ def steps_of(editor: Editor, steps: int, seed: int) -> None:
 
 def test_after_a_run_and_a_reload_the_nodes_say_how_it_went(editor) -> None:
     editor.run()
-    said = wait_for(editor, editor.learn, "Loss on fixed noise")
+    said = wait_for(editor, editor.learn, "Fixed loss")
     assert "→" in said and "120 steps" in said
     kept = wait_for(editor, editor.save, "Saved as models/hiper/words/spoken")
     editor.page.wait_for_timeout(1500)  # the editor keeps its draft a moment after the change
     editor.reload()
-    assert wait_for(editor, editor.learn, "Loss on fixed noise") == said
+    assert wait_for(editor, editor.learn, "Fixed loss") == said
     assert wait_for(editor, editor.save, "Saved as") == kept
 
 
