@@ -63,7 +63,7 @@ function attach(node) {
     const own = opacity ? { opacity: opacity.value } : {};
     view.restore({ ...node.properties[STATE], ...own });
   });
-  shows(node, (output) => show(node, output));
+  shows(node, (output) => show(node, output), [CHOICE, OPACITY]);
   chain(node, "onRemoved", () => {
     views.delete(node);
     view.destroy();

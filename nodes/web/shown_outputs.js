@@ -7,11 +7,19 @@ import { meaningOf } from "./graph_meaning.js";
 const LATEST_RUNS = 16; // looked through for a result after the page was reloaded
 
 const showing = new Map(); // node -> what it does with its output, while it is in a graph
+const spareOf = {}; // type of node -> places of its spare widgets
 let opening = true; // the first graph is the one that the page had before it was reloaded
 
-/** `show` takes the node's output and says whether there was something for it in there. */
-export function shows(node, show) {
-  chain(node, "onAdded", () => showing.set(node, show));
+/**
+ * `show` takes the node's output and says whether there was something for it in there; what is shown
+ * is the same whatever stands in the widgets named `spare`.
+ */
+export function shows(node, show, spare = []) {
+  chain(node, "onAdded", () => {
+    showing.set(node, show);
+    const places = spare.map((name) => node.widgets.findIndex((widget) => widget.name === name));
+    spareOf[node.comfyClass] = new Set(places);
+  });
   chain(node, "onExecuted", show);
   chain(node, "onRemoved", () => showing.delete(node));
 }
@@ -58,8 +66,9 @@ async function showItsRun(waiting, reloaded) {
     .filter((run) => run.prompt?.[3]?.extra_pnginfo?.workflow?.id === graph.id)
     .sort((one, other) => other.prompt[0] - one.prompt[0]);
   const same = (after) => {
-    const meaning = meaningOf(graph.serialize(), after);
-    return runs.filter((run) => meaningOf(run.prompt[3].extra_pnginfo.workflow, after) === meaning);
+    const meaning = meaningOf(graph.serialize(), after, spareOf);
+    const own = (run) => meaningOf(run.prompt[3].extra_pnginfo.workflow, after, spareOf) === meaning;
+    return runs.filter(own);
   };
   let own = same(false);
   // the seeds of the next run stand in the page's own graph, and in no picture's
