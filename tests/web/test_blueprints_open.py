@@ -1,4 +1,4 @@
-"""A blueprint as a node in the editor: its prompts on its face, and the attention view."""
+"""A blueprint as a node in the editor: its prompts on its face."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from support.comfyui import PACK
 from support.editor import Editor
 
 FACES = {
-    "Learn and Compose (HiPer)": {"source prompt", "target prompt", "hiper_attention"},
+    "Learn and Compose (HiPer)": {"source prompt", "target prompt"},
     "Edit Picture (HiPer)": {"source prompt", "target prompt", "word"},
 }
 
