@@ -24,6 +24,8 @@ SAMPLERS = tuple(comfy.samplers.SAMPLER_NAMES)
 SCHEDULERS = tuple(comfy.samplers.SCHEDULER_NAMES)
 REPLAYED_BY = {DDPM: "euler_ancestral"}  # any sampler without noise, for the other
 
+LARGEST_SEED = 2**64 - 2  # on a CPU ancestral samplers add one
+
 
 @dataclass(frozen=True)
 class Prompting:
@@ -117,7 +119,7 @@ def sampled(
         noise_mask=noise_mask,
         callback=callback,
         disable_pbar=callback is None,
-        seed=seed,
+        seed=min(seed, LARGEST_SEED),
     )
 
 
