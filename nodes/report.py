@@ -48,16 +48,20 @@ def in_short(found: HostLearned, asked: int) -> str:
         why = f"{steps} of {asked} steps, no more gain"
     else:
         why = f"All {steps} steps in {found.seconds:.0f} s" if steps > 1 else "One step"
-        # two short lines: the node has room for no more
-    first, last, own = learned.first_fixed_loss, learned.last_fixed_loss, "Fixed loss"
-    if not learned.fixed_losses:
-        first, last, own = learned.first_loss, learned.last_loss, "Loss"
+    # two short lines: the node has room for no more
+    (first, last), own = ends(learned), "Fixed loss" if learned.fixed_losses else "Loss"
     return f"{own} {first:.3f} → {last:.3f}" + LINE + why
 
 
 def gain(learned: Learned) -> str:
+    """The loss before and after, and on which noise."""
+    first, last = ends(learned)
+    noise = FIXED if learned.fixed_losses else "each step's own noise"
+    return f"Loss on {noise} {first:.4f} → {last:.4f}"
+
+
+def ends(learned: Learned) -> tuple[float, float]:
     """The fixed loss before and after; of a few steps, for which it is not taken, their own."""
-    first, last, fixed = learned.first_fixed_loss, learned.last_fixed_loss, FIXED
-    if not learned.fixed_losses:
-        fixed, first, last = "each step's own noise", learned.first_loss, learned.last_loss
-    return f"Loss on {fixed} {first:.4f} → {last:.4f}"
+    if learned.fixed_losses:
+        return learned.first_fixed_loss, learned.last_fixed_loss
+    return learned.first_loss, learned.last_loss

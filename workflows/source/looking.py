@@ -41,12 +41,7 @@ def step_by_step(graph: Graph, stage: Stage) -> None:
     scene = Scene(graph, stage)
     embedding = scene.learned_once()
     graph.group("3 · Sample, and watch")
-    target = scene.prompt(TARGET, "Target prompt")
-    negative = scene.prompt("", "Negative prompt")
-    positive = scene.compose(target, embedding)
-    record = graph.node("HiPerRecordAttention", model=scene.model)
-    graph.column()
-    scene.model = record["model"]
+    positive, negative, recording = _watched(scene, embedding)
     latent = scene.sampled(positive, negative, scene.empty())
     image = scene.decoded(latent)
     graph.note(
@@ -55,7 +50,7 @@ def step_by_step(graph: Graph, stage: Stage) -> None:
         "the map of a word or of the tail grow from step to step.",
     )
     graph.group("4 · Where it looked, step by step")
-    _recorded(scene, record["recording"], latent, image)
+    _recorded(scene, recording, latent, image)
 
 
 def two_passes(graph: Graph, stage: Stage) -> None:
@@ -63,12 +58,7 @@ def two_passes(graph: Graph, stage: Stage) -> None:
     scene = Scene(graph, stage)
     embedding = scene.learned_once()
     graph.group("3 · First pass")
-    target = scene.prompt(TARGET, "Target prompt")
-    negative = scene.prompt("", "Negative prompt")
-    positive = scene.compose(target, embedding)
-    record = graph.node("HiPerRecordAttention", model=scene.model)
-    graph.column()
-    scene.model = record["model"]
+    positive, negative, recording = _watched(scene, embedding)
     first = scene.sampled(positive, negative, scene.empty(), "First pass")
     graph.group("4 · Enlarge, second pass")
     larger = graph.node("LatentUpscaleBy", samples=first, scale_by=1.5)
@@ -80,7 +70,18 @@ def two_passes(graph: Graph, stage: Stage) -> None:
         "to its latent and shows their steps as two stages, one after the other.",
     )
     graph.group("5 · Where both passes looked")
-    _recorded(scene, record["recording"], latent, image)
+    _recorded(scene, recording, latent, image)
+
+
+def _watched(scene: Scene, embedding: Socket) -> tuple[Socket, Socket, Socket]:
+    """The prompts of a sampler whose model is recorded, and the recording."""
+    target = scene.prompt(TARGET, "Target prompt")
+    negative = scene.prompt("", "Negative prompt")
+    positive = scene.compose(target, embedding)
+    record = scene.graph.node("HiPerRecordAttention", model=scene.model)
+    scene.graph.column()
+    scene.model = record["model"]
+    return positive, negative, record["recording"]
 
 
 def _recorded(scene: Scene, recording: Socket, latent: Socket, image: Socket) -> None:
