@@ -26,7 +26,7 @@ from hiper.demo.captions import nameless_coat, prompt, random_scene
 from hiper.demo.measures import redrawn
 from hiper.demo.scene import Scene
 
-RATES = (2e-4, 5e-4, 1e-3)
+RATES = (2e-4, 5e-4, 1e-3, 2e-3, 5e-3)
 TUNING = Lora(steps=200, rate=5e-4)  # as in the template; the rate chosen on the choosing set
 
 
@@ -75,6 +75,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300, help="of learning each animal's tail")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--choose", action="store_true", help="the rate, on the choosing set")
+    parser.add_argument("--rates", type=float, nargs="+", default=RATES)
     parser.add_argument("--json", action="store_true", help="print one object")
     given = parser.parse_args()
     seed = 1 if given.choose else given.seed
@@ -83,7 +84,7 @@ def main() -> None:
     if given.choose:
         found["chosen"] = [
             {"rate": rate, **row}
-            for rate in RATES
+            for rate in given.rates
             for row in rows(editing, replace(TUNING, rate=rate), (False,))
         ]
     else:

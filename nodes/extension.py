@@ -2,7 +2,7 @@
 
 from comfy_api.v0_0_2 import ComfyExtension, io
 
-from ..hiper.host import finishing, folders
+from ..hiper.host import covers, finishing, folders
 from .attention.compare import CompareAttention
 from .attention.record import LoadAttentionMaps, RecordAttention, SaveAttentionMaps
 from .attention.viewer import AttentionViewer
@@ -25,11 +25,12 @@ from .sefi import SefiIdeSettings
 
 
 class HiperExtension(ComfyExtension):
-    """The pack's nodes, its model folder and its route."""
+    """The pack's nodes, its model folder and its routes."""
 
     async def on_load(self) -> None:
         folders.register()
         finishing.register()
+        covers.register()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [

@@ -6,8 +6,11 @@ import hashlib
 import math
 
 from comfy_api.v0_0_2 import io, ui
+from PIL import Image
+from torch import Tensor
 
 from ..hiper.embedding import HiperEmbedding
+from ..hiper.figures.images import to_pictures
 from ..hiper.files import embeddings
 from ..hiper.host import folders
 from .types import CATEGORY, HiperEmbeddingSocket
@@ -25,7 +28,7 @@ class SaveHiperEmbedding(io.ComfyNode):
             display_name="Save HiPer Embedding",
             category=CATEGORY,
             description="Keep a learned subject as a small .safetensors file in models/hiper. "
-            "It holds the vectors and how they were learned, and no picture.",
+            "It holds the vectors and how they were learned, and a picture only if you wire one.",
             search_aliases=["hiper", "export embedding"],
             is_output_node=True,
             inputs=[
@@ -42,6 +45,12 @@ class SaveHiperEmbedding(io.ComfyNode):
                     tooltip="What to do when there is a file of that name already.",
                     advanced=True,
                 ),
+                io.Image.Input(
+                    "thumbnail",
+                    optional=True,
+                    tooltip="A picture made with it, kept small inside the file for Load's list. "
+                    "Without one the file holds no picture.",
+                ),
             ],
             outputs=[
                 HiperEmbeddingSocket.Output(
@@ -52,13 +61,26 @@ class SaveHiperEmbedding(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, embedding: HiperEmbedding, name: str, if_exists: str) -> io.NodeOutput:
+    def execute(
+        cls,
+        embedding: HiperEmbedding,
+        name: str,
+        if_exists: str,
+        thumbnail: Tensor | None = None,  # (B, H, W, 3), of which the first is kept
+    ) -> io.NodeOutput:
+        cover = None if thumbnail is None else _first(thumbnail)
         path = folders.path_for(name)
         if if_exists == NUMBER:
             path = folders.unused(path)
-        embeddings.write(embedding, path, overwrite=if_exists == OVERWRITE)
+        embeddings.write(embedding, path, overwrite=if_exists == OVERWRITE, cover=cover)
         told = f"Saved as {folders.shown(path)}"
         return io.NodeOutput(embedding, str(path), ui=ui.PreviewText(told))
+
+
+def _first(pictures: Tensor) -> Image.Image:
+    if not len(pictures):
+        raise ValueError("The thumbnail is a batch of 0 pictures: wire one picture, or none.")
+    return to_pictures(pictures[:1])[0]
 
 
 class LoadHiperEmbedding(io.ComfyNode):

@@ -35,6 +35,7 @@ IN_HOST = (
     "model",
     "progress",
     "finishing",
+    "covers",
     "scores",
     "learning",
     "editing",

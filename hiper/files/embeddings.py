@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from ..embedding import EmbeddingDetails, HiperEmbedding, equal_starts
 from .atomic import written_whole
+from .cover import with_cover
 
 FORMAT = 1
 TENSOR = "hiper"
@@ -46,10 +48,18 @@ def to_bytes(embedding: HiperEmbedding) -> bytes:
     return save({TENSOR: embedding.tail.contiguous()}, metadata)
 
 
-def write(embedding: HiperEmbedding, path: Path, overwrite: bool = False) -> Path:
-    """Write the file whole or not at all; an existing one is replaced only when asked."""
+def write(
+    embedding: HiperEmbedding,
+    path: Path,
+    overwrite: bool = False,
+    cover: Image.Image | None = None,
+) -> Path:
+    """Write the file whole or not at all; an existing one is replaced only when asked. It holds a
+    picture only if one is given."""
     path = Path(path)
     content = to_bytes(embedding)
+    if cover is not None:
+        content = with_cover(content, cover)
     with written_whole(path, overwrite) as unfinished:
         unfinished.write_bytes(content)
     return path

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
+import urllib.request
 
 import pytest
 import torch
+from PIL import Image
 from support.checkpoints import SD1
 from support.comfyui_server import PromptError
 from support.graphs import latent, learn, node, prompts
 
 from hiper.files import embeddings as storage
+
+COLOUR = bytes((0x22, 0x66, 0xCC))
 
 
 def saved(name: str, if_exists: str = "add a number", **change) -> dict:
@@ -120,3 +125,20 @@ def test_a_file_written_anew_is_read_anew(server, checkpoints, base) -> None:
         torch.save(torch.full((1, 5, 768), value), path)
         digests.append(server.run(loaded("changing.pt"))["digest"]["digest"])
     assert digests[0] != digests[1]
+
+
+def test_a_thumbnail_is_where_comfyui_looks_for_one(server, checkpoints, base) -> None:
+    graph = saved("pets/with picture")
+    color = int.from_bytes(COLOUR, "big")
+    graph["picture of it"] = node("EmptyImage", width=320, height=240, batch_size=2, color=color)
+    graph["save"]["inputs"]["thumbnail"] = ["picture of it", 0]
+    server.run(graph)
+    server.run(saved("without picture"))
+    found = server.get("/hiper/thumbnails")
+    assert "without picture.safetensors" not in found
+    with urllib.request.urlopen(server.url + found["pets/with picture.safetensors"]) as answer:
+        thumbnail = Image.open(io.BytesIO(answer.read())).convert("RGB")
+    assert thumbnail.size == (160, 120)
+    assert all(abs(a - b) < 8 for a, b in zip(thumbnail.getpixel((80, 60)), COLOUR, strict=True))
+    said = server.run(loaded("pets/with picture.safetensors"))["digest"]
+    assert said["text"][0].startswith("5 tokens of width 768")

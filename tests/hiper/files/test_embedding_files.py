@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from hiper.embedding import EmbeddingDetails, HiperEmbedding
 from hiper.files import embeddings as storage
@@ -192,3 +193,18 @@ def test_numbers_that_are_not_numbers_are_refused(tmp_path: Path) -> None:
     torch.save(torch.full((1, 5, 8), float("inf")), tmp_path / "x.pt")
     with pytest.raises(ValueError, match=r"x.pt: 40 of the embedding's 40 numbers"):
         storage.read(tmp_path / "x.pt")
+
+
+def test_a_picture_is_kept_only_if_one_is_given(embedding: HiperEmbedding, tmp_path: Path) -> None:
+    picture = Image.linear_gradient("L").resize((640, 480))
+    plain, covered, again = (tmp_path / f"{name}.safetensors" for name in ("a", "b", "c"))
+    storage.write(embedding, plain)
+    for path in (covered, again):
+        storage.write(embedding, path, cover=picture)
+    assert b"ssmd_cover_images" not in plain.read_bytes()
+    assert covered.read_bytes() == again.read_bytes()
+    assert covered.stat().st_size < plain.stat().st_size + 16 * 1024
+    read = storage.read(covered)
+    assert torch.equal(read.tail, embedding.tail) and read.details == DETAILS
+    assert torch.equal(load_file(covered)["hiper"], embedding.tail)  # whole, for others as well
+    assert storage.to_bytes(read) == plain.read_bytes()  # saved again it holds no picture

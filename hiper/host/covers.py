@@ -1,0 +1,45 @@
+"""Which embeddings have a thumbnail, and where ComfyUI's own model library serves it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import quote
+
+import folder_paths
+from aiohttp import web
+
+from .folders import FOLDER, names
+from .graph import serving
+
+ROUTE = "/hiper/thumbnails"
+
+
+def register() -> None:
+    """The route that Load's list asks; without a server, as in a script, none."""
+    server = serving()
+    if server is not None:
+        server.routes.get(ROUTE)(_thumbnails)
+
+
+async def _thumbnails(request: web.Request) -> web.Response:
+    found = {}
+    for name in names():
+        path = folder_paths.get_full_path(FOLDER, name)
+        if path and _has_one(path):
+            found[name] = _address(name, Path(path))
+    return web.json_response(found)
+
+
+def _has_one(path: str) -> bool:
+    try:
+        return bool(serving().model_file_manager.get_model_previews(path))
+    except Exception:  # the library raises whatever a broken file makes it raise
+        return False
+
+
+def _address(name: str, path: Path) -> str:
+    """The file's age is in it, so that a browser asks again for one that was written anew."""
+    folders = [Path(folder) for folder in folder_paths.get_folder_paths(FOLDER)]
+    index = next(i for i, folder in enumerate(folders) if path.is_relative_to(folder))
+    age = path.stat().st_mtime_ns
+    return f"/experiment/models/preview/{FOLDER}/{index}/{quote(Path(name).as_posix())}?{age}"
