@@ -43,7 +43,7 @@ class CompareAttention(io.ComfyNode):
             display_name="Compare Cross-Attention",
             category=CATEGORY,
             description="The same picture and noise under two or three conditionings, token by "
-            "token on one colour scale, with what each changes below: Figure 3 of the paper.",
+            "token, with what each changes below: Figure 3 of the paper.",
             search_aliases=["daam", "attention heatmap", "explain", "difference", "hiper"],
             is_output_node=True,
             inputs=[

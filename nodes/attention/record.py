@@ -72,8 +72,8 @@ class RecordAttention(io.ComfyNode):
                 io.Model.Output(display_name="model", tooltip="For the sampler."),
                 AttentionRecordingSocket.Output(
                     display_name="recording",
-                    tooltip="For the viewer's maps input; it belongs to one sampler, and holds its "
-                    "last run.",
+                    tooltip="For the viewer's maps input; it holds the last run of each sampler "
+                    "that uses the model.",
                 ),
             ],
         )
