@@ -1,4 +1,5 @@
-"""Every node has a help page that says what each input does, with pictures that are there."""
+"""Every node has a help page that says what each input and output is, with pictures that are
+there."""
 
 from __future__ import annotations
 
@@ -27,22 +28,25 @@ def page(name: str) -> str:
     return (PAGES / f"{name}.md").read_text(encoding="utf-8")
 
 
-def rows(name: str) -> dict[str, list[str]]:
-    """The page's tables: each name of the first column, and the rest of its row.
+def rows(name: str, kind: str) -> dict[str, list[str]]:
+    """The page's table of this kind, input or output: each name of the first column, and the rest
+    of its row.
 
     "title_a, _b" stands for title_a and title_b, "mask, threshold" for two inputs.
     """
     found: dict[str, list[str]] = {}
+    head = None
     for line in page(name).splitlines():
-        if not line.startswith("|"):
-            continue
         first, *rest = [cell.strip() for cell in line.strip("|").split("|")]
-        if first in ("input", "output"):
-            continue
-        last = ""
-        for part in first.split(", "):
-            last = last[: -len(part)] + part if part.startswith("_") else part
-            found[last.split(" ")[0]] = rest
+        if not line.startswith("|"):
+            head = None
+        elif head is None:
+            head = first
+        elif head == kind and first.strip("-"):
+            last = ""
+            for part in first.split(", "):
+                last = last[: -len(part)] + part if part.startswith("_") else part
+                found[last.removesuffix(" %")] = rest
     return found
 
 
@@ -52,19 +56,24 @@ def test_every_node_has_a_page_and_no_page_is_stale(nodes) -> None:
     assert not wrong, f"these pages have another title than the node: {wrong}"
 
 
-def test_every_input_is_explained(nodes) -> None:
-    missing = {
-        name: sorted(definitions.inputs_of(definition).keys() - rows(name).keys())
-        for name, definition in nodes.items()
-    }
-    assert not {name: inputs for name, inputs in missing.items() if inputs}
-    empty = [f"{n}: {key}" for n in nodes for key, rest in rows(n).items() if not "".join(rest)]
-    assert not empty, f"these rows say nothing: {empty}"
+def test_every_input_and_output_is_explained(nodes) -> None:
+    """Each has a row, and no row is of one that the node hasn't."""
+    for kind, names in (
+        ("input", definitions.inputs_of),
+        ("output", lambda definition: definition["output_name"]),
+    ):
+        different = {n: sorted({*names(d)} ^ rows(n, kind).keys()) for n, d in nodes.items()}
+        different = {n: found for n, found in different.items() if found}
+        assert not different, f"{kind}s without a row, or rows without one: {different}"
+        empty = [
+            f"{n}: {key}" for n in nodes for key, rest in rows(n, kind).items() if not any(rest)
+        ]
+        assert not empty, f"these rows say nothing: {empty}"
 
 
 def test_the_papers_values_are_named(nodes) -> None:
     for name, values in OF_THE_PAPER.items():
-        table = rows(name)
+        table = rows(name, "input")
         silent = {key for key, value in values.items() if f"paper: {value}" not in table[key][0]}
         assert not silent, f"{name}: what the paper takes is not said of {silent}"
 
