@@ -61,6 +61,19 @@ def test_every_language_says_all_with_the_same_values(language: str) -> None:
         assert not same, f"locales/{language}/main.json is still English at {same}."
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_help_pages_quote_the_widget(language: str) -> None:
+    ours = written(language)
+    quoted = {
+        "HiPerAttentionViewer": ("scaleOwn", "scaleShared"),
+        "HiPerLearnEmbedding": ("finish",),
+    }
+    for node, names in quoted.items():
+        page = f"{node}.md" if language == "en" else f"{node}/{language}.md"
+        text = " ".join((WEB / "docs" / page).read_text(encoding="utf-8").split())
+        assert [name for name in names if f"*{ours[name]}*" not in text] == [], page
+
+
 def test_the_server_gives_them_to_the_editor(server) -> None:
     served = server.get("/i18n")
     assert {language: served[language]["hiper"] for language in LANGUAGES} == {

@@ -81,9 +81,7 @@ def show(editor: Editor, graph: dict[str, Any], kind: str) -> int:
 @pytest.fixture(scope="module", params=EDITORS, ids=lambda given: given[0])
 def editor(request, browser, server, graph) -> Iterator[Editor]:
     language, renderer = request.param
-    made = Editor(
-        browser, server, **{"Comfy.VueNodes.Enabled": renderer, "Comfy.Locale": language}
-    )
+    made = Editor(browser, server, **{"Comfy.VueNodes.Enabled": renderer, "Comfy.Locale": language})
     made.language, made.said = language, words(language)
     before_its_run(made, graph, EDITORS.index(request.param))
     yield made
