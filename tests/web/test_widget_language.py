@@ -14,7 +14,7 @@ from support.editor import Editor
 from workflows.source.graph import Graph
 
 GRAPH_ID = "3d9c1f70-5b2e-4c86-8e17-6f0a9b8c7d2{}"
-# each language, and each renderer with an alphabet of its own and with another
+# each language once, each renderer with two of them
 EDITORS = [("en", False), ("ko", False), ("zh", True), ("ja", True)]
 OPACITY = {"en": "Opacity", "ko": "불투명도", "zh": "不透明度", "ja": "不透明度"}
 STEPS, LONG = 2, 100_000
