@@ -83,13 +83,6 @@ class ShownMaps:
 
     # in words
 
-    def moment(self, step: SamplingStep) -> str:
-        label = f"t = {step.timestep:.4g}"
-        if self.recorded:
-            stage = f", stage {step.stage}" if self.maps.stages else ""
-            label += f" (step {step.index + 1} of {self.maps.total_steps}{stage})"
-        return label
-
     @property
     def subtitle(self) -> str:
         maps = self.maps
@@ -98,7 +91,7 @@ class ShownMaps:
             stages = f" in {len(maps.stages)} stages" if maps.stages else ""
             when = f"mean of {len(steps)} of {maps.total_steps} steps{stages}"
         else:
-            when = f"{self.moment(steps[0])} (0 is the finished picture)"
+            when = f"t = {steps[0].timestep:.4g} (0 is the finished picture)"
         if self.shrink is None:
             where = f"mean of all {self.layers} layers"
         else:

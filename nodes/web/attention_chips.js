@@ -1,14 +1,23 @@
 /** The prompt's tokens as chips: words, then the learned tail, then, folded away, the padding. */
 
 import { element } from "./attention_controls.js";
+import { phrase } from "./words.js";
 
-const KINDS = [
-  { name: "words", kinds: ["word"] },
-  { name: "tail", kinds: ["tail"] },
-  { name: "padding", kinds: ["special", "pad"] },
-  { name: "unnamed", kinds: ["number"] }, // words or padding: without labels nobody knows
+const TAIL = "tail"; // in every language: the node's `tokens` knows it by no other name
+const GROUPS = [
+  { look: "words", kinds: ["word"], name: () => phrase("words") },
+  { look: "tail", kinds: ["tail"], name: () => TAIL },
+  { look: "padding", kinds: ["special", "pad"], name: () => phrase("padding"), folded: true },
+  // words or padding: without labels nobody knows
+  { look: "padding", kinds: ["number"], name: () => phrase("withoutLabels"), folded: true },
 ];
-const FOLDED = { padding: "padding", unnamed: "tokens without labels" };
+const KINDS = {
+  word: () => phrase("word"),
+  tail: () => TAIL,
+  special: () => phrase("special"),
+  pad: () => phrase("padding"),
+  number: () => phrase("number"),
+};
 const STEPS = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: "below", ArrowUp: "above" };
 
 export class TokenChips {
@@ -24,7 +33,6 @@ export class TokenChips {
     this.#on = on;
     this.element = element("div", "hiper-chips", {
       role: "toolbar",
-      "aria-label": "Tokens of the prompt",
       "data-capture-wheel": "true",
     });
     const listen = (kind, act) => this.element.addEventListener(kind, act, { signal });
@@ -39,38 +47,43 @@ export class TokenChips {
     listen("focusout", () => this.#look({ focused: null }));
   }
 
+  speak() {
+    this.element.setAttribute("aria-label", phrase("tokens"));
+  }
+
   /** One set of chips for all panels, so that a token is looked at in all of them at once. */
   fill(panels) {
     this.#hovered = this.#focused = null;
     this.#chips = [];
     this.#choices.clear();
     const tokens = merged(panels);
-    const groups = KINDS.map(({ name, kinds }) => {
-      return this.#group(name, [...tokens].filter(([, token]) => kinds.includes(token.kind)));
+    const groups = GROUPS.map(({ kinds, ...group }) => {
+      return this.#group(group, [...tokens].filter(([, { kind }]) => kinds.includes(kind)));
     });
     this.element.replaceChildren(...groups.filter(Boolean));
     this.#chips.forEach(({ button }, place) => (button.tabIndex = place ? -1 : 0));
   }
 
-  #group(name, tokens) {
+  #group({ look, name, folded }, tokens) {
     if (!tokens.length) return null;
-    const look = name in FOLDED ? "padding" : name;
-    const group = element("div", `hiper-group hiper-${look}`, { role: "group", "aria-label": name });
-    if (name === "tail" && tokens.length > 1) {
+    const attributes = { role: "group", "aria-label": name() };
+    const group = element("div", `hiper-group hiper-${look}`, attributes);
+    if (look === "tail" && tokens.length > 1) {
       const all = tokens.map(([token]) => token);
-      group.append(this.#chip(all, "tail", `all ${all.length} learned tokens`));
+      group.append(this.#chip(all, TAIL, phrase("wholeTail", { count: all.length })));
     }
     const chips = tokens.map(([token, { label, kind, index, choice }]) => {
-      const chip = this.#chip([token], label, `${kind} · token ${index + 1}`, kind);
+      const title = phrase("tokenNumber", { kind: KINDS[kind](), number: index + 1 });
+      const chip = this.#chip([token], label, title, kind);
       this.#choices.set(token, choice ?? `${index + 1}`);
       return chip;
     });
-    if (!(name in FOLDED)) {
+    if (!folded) {
       group.append(...chips);
       return group;
     }
     const fold = element("button", "hiper-fold", { type: "button", "aria-expanded": false });
-    fold.textContent = `${FOLDED[name]} · ${tokens.length}`;
+    fold.textContent = `${name()} · ${tokens.length}`;
     group.append(fold, ...chips);
     return group;
   }
@@ -119,7 +132,7 @@ export class TokenChips {
     const whole = tail.length && tail.every((name) => pinned.includes(name));
     const single = pinned.filter((name) => !whole || !tail.includes(name));
     const words = single.map((name) => this.#choices.get(name));
-    return [...words, ...(whole ? ["tail"] : [])].join(", ");
+    return [...words, ...(whole ? [TAIL] : [])].join(", ");
   }
 
   /** What is to be seen, in words; a whole tail is called so. */
@@ -133,8 +146,10 @@ export class TokenChips {
       rest = rest.filter((name) => !names.includes(name));
       words.push(names.length > 1 ? label : names[0]);
     }
-    const pinned = this.byHand && (!looked || this.#isPinned(looked)) ? " · pinned" : "";
-    return words.join(" + ") + (length > 1 ? ` · mean of ${length}` : "") + pinned;
+    const parts = [words.join(" + ")];
+    if (length > 1) parts.push(phrase("mean", { count: length }));
+    if (this.byHand && (!looked || this.#isPinned(looked))) parts.push(phrase("pinned"));
+    return parts.join(" · ");
   }
 
   fillLevels(level) {

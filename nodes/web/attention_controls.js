@@ -1,6 +1,7 @@
 /** The view's small parts: elements, sliders, the step slider that plays, the colour scale. */
 
 import { HEAT } from "./attention_maps.js";
+import { phrase } from "./words.js";
 
 const SECONDS_A_STEP = 0.25;
 const PLAY = "M4 2.5v11l9-5.5z";
@@ -24,13 +25,12 @@ function icon(path) {
 
 const stop = (event) => event.stopPropagation();
 
-/** A labelled slider; arrow keys on it are its own, not the graph's. */
+/** A slider that `label` gives a name to; arrow keys on it are its own, not the graph's. */
 export function slider(label, [min, max, step], onInput, signal) {
   const frame = element("label", "hiper-slider");
   const input = element("input", "", { type: "range", min, max, step });
   const name = element("span", "");
   const reading = element("output", "");
-  name.textContent = label;
   frame.append(name, input, reading);
   const read = () => {
     reading.textContent = `${Math.round(100 * input.value)} %`;
@@ -44,6 +44,9 @@ export function slider(label, [min, max, step], onInput, signal) {
   input.addEventListener("keydown", stop, { signal });
   return {
     element: frame,
+    speak() {
+      name.textContent = label();
+    },
     set value(value) {
       input.value = value;
       read();
@@ -60,10 +63,9 @@ export class StepSlider {
   constructor(onStep, signal) {
     this.#onStep = onStep;
     this.element = element("div", "hiper-slider hiper-steps");
-    this.play = element("button", "hiper-play", { type: "button", "aria-label": "Play the steps" });
-    this.input = element("input", "", { type: "range", min: 0, step: 1, "aria-label": "Step" });
+    this.play = element("button", "hiper-play", { type: "button" });
+    this.input = element("input", "", { type: "range", min: 0, step: 1 });
     this.reading = element("output", "");
-    this.play.append(icon(PLAY));
     this.element.append(this.play, this.input, this.reading);
     const toggle = () => (this.#playing ? this.stop() : this.#start());
     const choose = () => {
@@ -100,25 +102,26 @@ export class StepSlider {
     if (!this.#playing) return;
     clearInterval(this.#playing);
     this.#playing = null;
-    this.#button(PLAY, "Play the steps");
+    this.speak();
   }
 
   #start() {
-    this.#button(PAUSE, "Pause");
     const next = () => this.#onStep((this.value + 1) % this.#labels.length);
     this.#playing = setInterval(next, 1000 * SECONDS_A_STEP);
+    this.speak();
     next();
   }
 
-  #button(path, label) {
-    this.play.replaceChildren(icon(path));
-    this.play.setAttribute("aria-label", label);
+  speak() {
+    this.play.replaceChildren(icon(this.#playing ? PAUSE : PLAY));
+    this.play.setAttribute("aria-label", this.#playing ? phrase("pause") : phrase("play"));
+    this.input.setAttribute("aria-label", phrase("step"));
   }
 }
 
 const SCALES = {
-  own: ["this map", "The brightest colour is this map's own peak; nothing is subtracted"],
-  shared: ["all tokens", "One scale for all tokens, steps and prompts, so that they compare"],
+  own: () => [phrase("scaleOwn"), phrase("scaleOwnMeans")],
+  shared: () => [phrase("scaleShared"), phrase("scaleSharedMeans")],
 };
 
 /** What the colours stand for, whose scale it is, and where the place pointed at lies on it. */
@@ -126,7 +129,6 @@ export class ScaleBar {
   constructor(onScale, signal) {
     this.element = element("div", "hiper-scale");
     this.bar = element("div", "hiper-ramp");
-    this.bar.title = "How much of a place's attention goes to the token";
     this.bar.style.background = `linear-gradient(to right, ${HEAT.join(", ")})`;
     this.marker = element("div", "hiper-marker", { hidden: "" });
     this.most = element("span", "hiper-most");
@@ -139,13 +141,15 @@ export class ScaleBar {
     this.element.append(least, this.bar, this.most, this.choice);
   }
 
+  speak() {
+    this.bar.title = phrase("scaleShows");
+  }
+
   /** `end` is where the colours end, as a share of the common scale. */
   show(scale, end, clipped, kind) {
     Object.assign(this, { scale, end, kind });
     this.most.textContent = `${clipped ? "≥ " : ""}${reading(scale * end)}`;
-    const [label, title] = SCALES[kind];
-    this.choice.textContent = `scale: ${label}`;
-    this.choice.title = title;
+    [this.choice.textContent, this.choice.title] = SCALES[kind]();
   }
 
   /** Mark a value, given as a share of the common scale, or none; returns its reading. */
@@ -153,7 +157,7 @@ export class ScaleBar {
     this.marker.hidden = value === null;
     if (value === null) return "";
     this.marker.style.left = `${100 * Math.min(1, value / this.end)}%`;
-    return `${reading(value * this.scale)} here`;
+    return phrase("here", { value: reading(value * this.scale) });
   }
 }
 

@@ -3,21 +3,19 @@
 import { TokenMaps } from "./attention_maps.js";
 import { ScaleBar, StepSlider, element, slider } from "./attention_controls.js";
 import { TokenChips } from "./attention_chips.js";
+import { phrase, whenTranslated } from "./words.js";
 
 const START = { pinned: [], opacity: 0.7, scale: "own" };
 const TALLEST = 300; // pictures, as long as a person has not drawn the node larger
 const GAP = 8; // between two of them
 const TITLE = 24; // below a picture
 const EMPTY_HEIGHT = 150; // of what is said before a run, ComfyUI's margin around it included
-const HINT = "Point at a token. Click chooses it for the mask, Shift-click adds.";
-const EMPTY = "Run the graph: the picture appears here, with the prompt's tokens below it.";
-const GONE =
-  "These maps were in ComfyUI's temp folder, which has been emptied: run the graph again.";
 
 export class AttentionView {
   #state = { ...START };
   #first = []; // looked at as long as nothing is pinned and nobody let go
   #problem = "";
+  #note = () => phrase("runFirst"); // in the pictures' place
   #panels = [];
   #painting = 0;
   #ending = new AbortController();
@@ -35,7 +33,7 @@ export class AttentionView {
     const changes = (name) => (value) => this.#change({ [name]: value });
     this.scale = new ScaleBar(changes("scale"), signal);
     this.steps = new StepSlider(changes("frame"), signal);
-    this.opacity = slider("Opacity", [0, 1, 0.05], changes("opacity"), signal);
+    this.opacity = slider(() => phrase("opacity"), [0, 1, 0.05], changes("opacity"), signal);
     const onChips = {
       onPin: (names) => this.#pin(names),
       onLook: () => this.#paint(),
@@ -51,7 +49,14 @@ export class AttentionView {
     this.resizes.observe(this.foot);
     this.resizes.observe(this.stage);
     this.#listen();
-    this.#say(EMPTY);
+    this.#speak();
+    whenTranslated(() => this.#speak(), signal);
+  }
+
+  #speak() {
+    for (const part of [this.scale, this.steps, this.opacity, this.chips]) part.speak();
+    if (this.#panels.length) this.#fill();
+    else this.#putNote(this.#note);
   }
 
   /** What the node must leave free for the view, in the graph's own units. */
@@ -83,13 +88,18 @@ export class AttentionView {
     this.stage.style.setProperty("--columns", this.#columns);
     this.stage.replaceChildren(...this.#panels.map((panel) => panel.element));
     this.element.dataset.shown = payloads.length;
-    this.chips.fill(this.#panels.map((panel) => panel.maps.tokens));
     this.#first = [...new Set(this.#panels.flatMap((panel) => panel.maps.first))];
     this.#problem = payloads[0].problem ?? "";
-    const longest = [...payloads].sort((a, b) => b.frames.length - a.frames.length)[0];
-    this.steps.fill(longest.frames.map((frame) => frame.label));
-    this.#update();
+    this.#fill();
     this.#fit();
+  }
+
+  #fill() {
+    this.chips.fill(this.#panels.map((panel) => panel.maps.tokens));
+    const frames = this.#panels.map((panel) => panel.maps.payload.frames);
+    const [longest] = frames.sort((a, b) => b.length - a.length);
+    this.steps.fill(longest.map(moment));
+    this.#update();
   }
 
   destroy() {
@@ -109,9 +119,10 @@ export class AttentionView {
     this.#on.onLayout();
   }
 
-  #say(words) {
+  #putNote(words) {
+    this.#note = words;
     const note = element("div", "hiper-note");
-    note.append(element("span", "hiper-glow", { "aria-hidden": true }), words);
+    note.append(element("span", "hiper-glow", { "aria-hidden": true }), words());
     this.#panels = [];
     this.stage.style.minHeight = this.stage.style.maxHeight = "";
     delete this.element.dataset.shown;
@@ -161,7 +172,7 @@ export class AttentionView {
     } catch (error) {
       if (turn !== this.#painting) return;
       console.warn("HiPer: the maps could not be read.", error);
-      this.#say(GONE);
+      this.#putNote(() => phrase("gone"));
     }
   }
 
@@ -173,7 +184,7 @@ export class AttentionView {
 
   #describe(names, end) {
     const { pointing, described } = this.chips;
-    const words = (!pointing && this.#problem) || (names.length ? described : HINT);
+    const words = (!pointing && this.#problem) || (names.length ? described : phrase("hint"));
     this.words.textContent = this.words.title = words;
     this.caption.dataset.hint = !names.length;
     if (!this.#panels.length) return;
@@ -207,6 +218,11 @@ export class AttentionView {
     this.chips.fillLevels(() => 0);
     this.here.textContent = this.scale.mark(null);
   }
+}
+
+/** When a frame of a recording was, in words. */
+function moment(frame) {
+  return frame.stage ? phrase("momentOfStage", frame) : phrase("moment", frame);
 }
 
 /** One conditioning, or one picture of a batch, with its map. */
@@ -244,8 +260,10 @@ class Panel {
     this.peak = this.values ? this.values.reduce((most, value) => Math.max(most, value)) : 0;
     this.frame.dataset.map = Boolean(this.values);
     this.element.dataset.without = names.length > 0 && !this.values;
-    const looked = this.values ? names.join(", ") : "no token";
-    this.canvas.setAttribute("aria-label", `Attention to ${looked}: ${this.maps.payload.title}`);
+    this.frame.dataset.lacks = phrase("notInPrompt");
+    const seen = { tokens: names.join(", "), title: this.maps.payload.title };
+    const label = this.values ? phrase("attentionTo", seen) : phrase("attentionToNone", seen);
+    this.canvas.setAttribute("aria-label", label);
   }
 
   paint(end, opacity) {

@@ -3,10 +3,11 @@
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 import { chain } from "./shown_outputs.js";
+import { phrase, whenTranslated } from "./words.js";
 
 const LEARN = "HiPerLearnEmbedding";
 const ROUTE = "/hiper/finish";
-const LABEL = "Finish now and use it";
+const NAME = "finish";
 const ENDS = ["execution_success", "execution_error", "execution_interrupted"];
 
 const buttons = new Map(); // node -> its button, while it learns
@@ -18,6 +19,9 @@ app.registerExtension({
   setup() {
     api.addEventListener("progress_state", ({ detail }) => follow(detail));
     for (const end of ENDS) api.addEventListener(end, () => keepOnly(new Map()));
+    whenTranslated(() => {
+      for (const button of buttons.values()) button.label = phrase("finish");
+    });
   },
 
   nodeCreated(node) {
@@ -50,10 +54,11 @@ function nodeAt(executionId) {
 }
 
 function put(node, run) {
-  const button = node.addWidget("button", LABEL, null, () => finish(node, run), {
+  const button = node.addWidget("button", NAME, null, () => finish(node, run), {
     serialize: false,
   });
   button.serialize = false;
+  button.label = phrase("finish");
   buttons.set(node, button);
   node.graph?.setDirtyCanvas?.(true, true);
 }

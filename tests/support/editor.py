@@ -11,8 +11,12 @@ from playwright.sync_api import Browser, ConsoleMessage, Locator, Page
 
 LOADING = 120_000
 PACK = "/comfyui-hiper/"
-# no first-visit dialogs, nothing over the graph, the smaller parts in a test's view
-QUIET = {"Comfy.TutorialCompleted": True, "Comfy.Minimap.Visible": False}
+# no first-visit dialogs, nothing over the graph, the smaller parts in a test's view, in English
+QUIET = {
+    "Comfy.TutorialCompleted": True,
+    "Comfy.Minimap.Visible": False,
+    "Comfy.Locale": "en",
+}
 
 
 class Editor:

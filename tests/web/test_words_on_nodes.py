@@ -72,7 +72,7 @@ def wait_for(editor: Editor, number: int, words: str) -> str:
 def buttons(editor: Editor) -> list[str]:
     """The buttons on Learn."""
     return editor.node(editor.learn).evaluate(
-        "node => node.widgets.filter(({ type }) => type === 'button').map(({ name }) => name)"
+        "node => node.widgets.filter(({ type }) => type === 'button').map(({ label }) => label)"
     )
 
 
@@ -110,7 +110,8 @@ def test_a_learning_can_be_finished_by_its_button(editor, server) -> None:
         editor.page.get_by_role("button", name=BUTTON).click()
     else:
         editor.node(editor.learn).evaluate(
-            "(node, name) => node.widgets.find((widget) => widget.name === name).callback()", BUTTON
+            "(node, label) => node.widgets.find((widget) => widget.label === label).callback()",
+            BUTTON,
         )
     said = wait_for(editor, editor.learn, "Finished by hand after step")
     assert said.endswith(f"of {LONG}") and buttons(editor) == []

@@ -13,7 +13,7 @@ from comfy_api.v0_0_2 import io, ui
 from PIL import Image
 from torch import Tensor
 
-from ...attention.maps import Token
+from ...attention.maps import SamplingStep, Token
 from ...attention.tokens import WORD, choice_of
 from ...figures.images import to_image
 from ...figures.shown import ShownEntry, ShownMaps
@@ -54,9 +54,8 @@ def _payload(
     for step in shown_maps.maps.steps_of(entry.prompt):
         maps = shown_maps.mean(entry, step)[picture].cpu().numpy()
         cell = [maps.shape[-1], maps.shape[-2]]
-        label = shown_maps.moment(step)
         sheet = atlas(maps / scale, [token.index for token in entry.tokens])
-        frames.append({"label": label, "atlas": saved_png(sheet)})
+        frames.append({**moment_of(shown_maps, step), "atlas": saved_png(sheet)})
     return {
         "version": VERSION,
         "title": shown_maps.title_of(entry, picture),
@@ -76,6 +75,17 @@ def _payload(
         "columns": COLUMNS,
         "scale": scale,
         "frames": frames,
+    }
+
+
+def moment_of(shown_maps: ShownMaps, step: SamplingStep) -> dict[str, Any]:
+    """When it was, for the widget to say in the editor's language."""
+    maps = shown_maps.maps
+    return {
+        "timestep": f"{step.timestep:.4g}",
+        "step": step.index + 1,
+        "steps": maps.total_steps,
+        "stage": step.stage if maps.stages else None,
     }
 
 

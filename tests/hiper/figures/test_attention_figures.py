@@ -219,7 +219,6 @@ def test_time_is_shown_at_ten_moments_on_one_scale() -> None:
     assert strip.width > shown_maps(steps=3).strip("word1").width
     assert evenly(tuple(range(23)), 10)[::9] == [0, 22]
     assert len(list(shown.over_time("tail", [Image.new("RGB", (96, 64))], 0.7))) == 23
-    assert shown.moment(shown.maps.steps[1]) == "t = 989 (step 2 of 23)"
     highest = max(
         float(shown.mean(shown.entries[0], step)[:, [1, 2, 3, 9, 10]].max())
         for step in shown.maps.steps

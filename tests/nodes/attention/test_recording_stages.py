@@ -25,8 +25,9 @@ def words(payload: dict) -> str:
     return " ".join(token["label"] for token in payload["tokens"] if token["kind"] == "word")
 
 
-def labels(payload: dict) -> list[str]:
-    return [frame["label"].split(" (")[1].rstrip(")") for frame in payload["frames"]]
+def moments(payload: dict) -> list[tuple[int, int, int | None]]:
+    """Each frame's step, of how many, and its stage."""
+    return [(frame["step"], frame["steps"], frame["stage"]) for frame in payload["frames"]]
 
 
 def test_a_run_past_the_recorder_is_refused(server) -> None:
@@ -45,15 +46,15 @@ def test_two_parts_of_the_steps_are_one_recording(server) -> None:
     graph = base(102) | {"one": part(["start", 0], 0, 4), "two": part(["one", 0], 4, 8)}
     (payload,), said = seen(server, graph | viewer(["two", 0]))
     assert said.startswith("8 of 8 steps recorded in 2 stages")
-    assert labels(payload)[0] == "step 1 of 8, stage 1"
-    assert labels(payload)[-1] == "step 8 of 8, stage 2" and len(labels(payload)) == 8
+    assert moments(payload)[0] == (1, 8, 1)
+    assert moments(payload)[-1] == (8, 8, 2) and len(moments(payload)) == 8
     # only the second is changed and runs: it takes its own place
     graph["two"]["inputs"]["cfg"] = 4.0
     (payload,), said = seen(server, graph | viewer(["two", 0]))
-    assert said.startswith("8 of 8 steps recorded in 2 stages") and len(labels(payload)) == 8
+    assert said.startswith("8 of 8 steps recorded in 2 stages") and len(moments(payload)) == 8
     # the first alone is what the first alone did
     (payload,), said = seen(server, graph | viewer(["one", 0]))
-    assert said.startswith("4 of 4 steps recorded, ") and len(labels(payload)) == 4
+    assert said.startswith("4 of 4 steps recorded, ") and len(moments(payload)) == 4
 
 
 def test_each_part_has_its_own_words(server) -> None:
@@ -61,7 +62,7 @@ def test_each_part_has_its_own_words(server) -> None:
     graph |= {"two": part(["one", 0], 4, 8, positive=["cat", 0])}
     payloads, _ = seen(server, graph | viewer(["two", 0]))
     assert [words(payload) for payload in payloads] == [DOG, CAT]
-    assert [len(labels(payload)) for payload in payloads] == [4, 4]
+    assert [len(moments(payload)) for payload in payloads] == [4, 4]
 
 
 @pytest.mark.parametrize("through", ["latent", "pixels"])
@@ -79,7 +80,7 @@ def test_a_second_pass_on_the_enlarged_picture(server, through: str) -> None:
     graph["two"] = sampler(["large", 0], denoise=0.5, steps=2)
     (payload,), said = seen(server, graph | viewer(["two", 0]))
     assert said.startswith("6 of 6 steps recorded in 2 stages")
-    assert [payload["width"], payload["height"]] == [96, 96] and len(labels(payload)) == 6
+    assert [payload["width"], payload["height"]] == [96, 96] and len(moments(payload)) == 6
     assert words(payload) == DOG
     # the first pass's picture with it is the first pass alone; the enlarged one is nobody's
     (payload,), said = seen(server, graph | viewer(["one", 0]))
@@ -95,7 +96,7 @@ def test_a_picture_made_otherwise_is_no_stage(server) -> None:
     graph = base(106) | {"one": sampler(["start", 0], seed=5), "two": sampler(["start", 0], seed=6)}
     graph["end"] = node("HiPerTestDigest", latent=["one", 0])
     (payload,), said = seen(server, graph | viewer(["two", 0]))
-    assert said.startswith("4 of 4 steps recorded, ") and len(labels(payload)) == 4
+    assert said.startswith("4 of 4 steps recorded, ") and len(moments(payload)) == 4
     (payload,), said = seen(server, graph | viewer(["one", 0]))
     assert said.startswith("4 of 4 steps recorded, ")
 
@@ -109,7 +110,7 @@ def test_stages_are_kept_in_files(server) -> None:
     loaded = {"load": node("HiPerLoadAttentionMaps", name=name)}
     loaded["view"] = node("HiPerAttentionViewer", maps=["load", 0], **WIDGETS)
     (before,), (after,) = said["view"]["hiper_maps"], server.run(loaded)["view"]["hiper_maps"]
-    assert labels(after) == labels(before) and words(after) == words(before) == DOG
+    assert moments(after) == moments(before) and words(after) == words(before) == DOG
 
 
 def test_every_run_of_a_list_is_kept(server) -> None:
@@ -118,7 +119,7 @@ def test_every_run_of_a_list_is_kept(server) -> None:
     graph["sampler"] = sampler(["start", 0], seed=["values", 2])
     payloads, said = seen(server, graph | viewer(["sampler", 0]))
     assert len(payloads) == 3 and said.startswith("4 of 4 steps recorded, ")
-    assert all(len(labels(payload)) == 4 for payload in payloads)
+    assert all(len(moments(payload)) == 4 for payload in payloads)
 
 
 def test_only_the_tail_is_found_behind_a_join(server) -> None:

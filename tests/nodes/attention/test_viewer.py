@@ -172,8 +172,9 @@ def test_recording_viewed_saved_and_loaded(call, model, base: Path) -> None:
     grid, mask, overlay, maps, strip, report, *_ = out.args
     assert report.startswith("4 of 4 steps recorded") and "of at most 64 MB" in report
     payload = out.ui["hiper_maps"][0]
-    labels = [frame["label"] for frame in payload["frames"]]
-    assert labels[0] == "t = 999 (step 1 of 4)" and len(labels) == 4
+    frames = payload["frames"]
+    when = [[frame[part] for part in ("timestep", "step", "steps", "stage")] for frame in frames]
+    assert when[0] == ["999", 1, 4, None] and len(when) == 4
     (animation,) = out.ui["images"]
     moving = Image.open(base / "output" / animation["subfolder"] / animation["filename"])
     assert moving.format == "WEBP" and moving.n_frames == 4
