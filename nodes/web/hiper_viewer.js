@@ -13,7 +13,9 @@ const STATE = "hiper_viewer"; // in node.properties
 const NODES_2 = "[data-node-id]"; // what Nodes 2.0 draws a node as
 const NARROWEST = 400;
 
-const views = new Map(); // node -> its AttentionView, while it is in a graph
+const ON_FACE = "hiper_viewer_on_face"; // a subgraph node's property: its viewer is seen on it
+
+const views = new Map(); // node -> its AttentionViews, its own and a face's, while it is in a graph
 
 app.registerExtension({
   name: "HiPer.AttentionViewer",
@@ -26,48 +28,74 @@ app.registerExtension({
   },
 
   nodeCreated(node) {
-    if (SHOWS_MAPS.has(node.comfyClass)) attach(node);
+    if (SHOWS_MAPS.has(node.comfyClass)) own(node);
+    else if (node.isSubgraphNode?.()) chain(node, "onConfigure", () => face(node));
   },
 });
 
-function attach(node) {
+/** The node's own view; its choice and its opacity are the node's widgets. */
+function own(node) {
+  const view = attach(node, node);
+  const choice = node.widgets.find(({ name }) => name === CHOICE);
+  if (choice) chain(choice, "callback", () => view.release());
+  const opacity = node.widgets.find(({ name }) => name === OPACITY);
+  if (opacity) opacity.hidden = opacity.options.hidden = true; // the view's own slider stands for it
+  chain(node, "onConfigure", () => restore(node));
+  shows(node, (output) => show(node, output), [CHOICE, OPACITY]);
+}
+
+/** The same on a subgraph's node, once: what is done there is done to the viewer inside. */
+function face(host) {
+  const viewer = host.subgraph.nodes.find(({ comfyClass }) => SHOWS_MAPS.has(comfyClass));
+  const there = host.widgets.some(({ name }) => name === WIDGET);
+  if (!viewer || there || !host.properties[ON_FACE]) return;
+  attach(viewer, host);
+  show(viewer, app.nodeOutputs[`${host.subgraph.id}:${viewer.id}`]);
+}
+
+/** A view of the node's maps that stands on `host`. */
+function attach(node, host) {
   const view = new AttentionView({
     addressOf: (file) => api.apiURL(`/view?${new URLSearchParams(file)}`),
     onChange: (state) => {
       node.properties[STATE] = state;
       const opacity = node.widgets?.find(({ name }) => name === OPACITY);
       if (opacity) opacity.value = state.opacity;
-      node.graph?.setDirtyCanvas?.(true, true);
+      for (const other of viewsOf(node)) if (other !== view) other.restore(state);
+      host.graph?.setDirtyCanvas?.(true, true);
     },
     onChoose: (choice) => choose(node, choice),
-    onLayout: () => fit(node),
+    onLayout: () => fit(host, view),
     onWheel: handOn,
   });
-  const widget = node.addDOMWidget(WIDGET, WIDGET, view.element, {
+  const widget = host.addDOMWidget(WIDGET, WIDGET, view.element, {
     serialize: false,
     hideOnZoom: false,
     getMinHeight: () => view.leastHeight,
   });
   widget.serialize = false;
-  node.setSize([Math.max(node.size[0], NARROWEST), node.size[1]]);
+  host.setSize([Math.max(host.size[0], NARROWEST), host.size[1]]);
 
-  const choice = node.widgets.find(({ name }) => name === CHOICE);
-  if (choice) chain(choice, "callback", () => view.release());
-  const opacity = node.widgets.find(({ name }) => name === OPACITY);
-  if (opacity) {
-    opacity.hidden = opacity.options.hidden = true; // the view's own slider stands for it
-    view.restore({ opacity: opacity.value });
-  }
-  chain(node, "onAdded", () => views.set(node, view));
-  chain(node, "onConfigure", () => {
-    const own = opacity ? { opacity: opacity.value } : {};
-    view.restore({ ...node.properties[STATE], ...own });
-  });
-  shows(node, (output) => show(node, output), [CHOICE, OPACITY]);
-  chain(node, "onRemoved", () => {
-    views.delete(node);
+  const known = () => views.set(node, [...new Set([...viewsOf(node), view])]);
+  chain(host, "onAdded", known);
+  if (host !== node) known(); // it was added before it was configured
+  restore(node, [view]);
+  chain(host, "onRemoved", () => {
+    const others = viewsOf(node).filter((other) => other !== view);
+    others.length ? views.set(node, others) : views.delete(node);
     view.destroy();
   });
+  return view;
+}
+
+function viewsOf(node) {
+  return views.get(node) ?? [];
+}
+
+function restore(node, those = viewsOf(node)) {
+  const opacity = node.widgets.find(({ name }) => name === OPACITY);
+  const state = { ...node.properties[STATE], ...(opacity && { opacity: opacity.value }) };
+  for (const view of those) view.restore(state);
 }
 
 /** What is clicked is the next run's mask: it stands in the node's own widget and is saved there. */
@@ -86,8 +114,8 @@ function handOn(event) {
 }
 
 /** Grow the node where its widgets need more room; Nodes 2.0 does so by itself. */
-function fit(node) {
-  if (!node.graph || views.get(node)?.element.closest(NODES_2)) return;
+function fit(node, view) {
+  if (!node.graph || view.element.closest(NODES_2)) return;
   const [width, height] = node.computeSize();
   const size = [Math.max(node.size[0], width), Math.max(node.size[1], height)];
   if (size[0] > node.size[0] || size[1] > node.size[1]) node.setSize(size);
@@ -98,6 +126,6 @@ function fit(node) {
 function show(node, output) {
   const payloads = output?.hiper_maps;
   if (!payloads?.length) return false;
-  views.get(node)?.show(payloads);
+  for (const view of viewsOf(node)) view.show(payloads);
   return true;
 }

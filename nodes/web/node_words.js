@@ -17,7 +17,7 @@ app.registerExtension({
 
   setup() {
     app.canvas.canvas.addEventListener("litegraph:set-graph", () => {
-      for (const [node, words] of waiting) say(node, words);
+      for (const [node, words] of [...waiting]) say(node, words); // some wait on
     });
   },
 

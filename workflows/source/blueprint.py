@@ -15,14 +15,14 @@ SLOT = 20
 
 
 class Blueprint(Graph):
-    """Its inputs are sockets, or widgets on its face; widgets of nodes inside may join them."""
+    """Its inputs are sockets, or widgets on its face; the view of a viewer inside may join them."""
 
     def __init__(self, definitions: dict[str, Any], title: str, description: str) -> None:
         super().__init__(definitions)
         self.title, self.description = title, description
         self._given: list[tuple[str, str]] = []
         self._gives: list[tuple[str, Socket]] = []
-        self._shown_widgets: list[tuple[int, str]] = []
+        self._properties: dict[str, Any] = {}
 
     def given(self, name: str, kind: str) -> Socket:
         self._given.append((name, kind))
@@ -31,9 +31,9 @@ class Blueprint(Graph):
     def gives(self, name: str, socket: Socket) -> None:
         self._gives.append((name, socket))
 
-    def shows(self, node: int, widget: str) -> None:
-        """Put a widget of a node inside on the face."""
-        self._shown_widgets.append((node, widget))
+    def shows_viewer(self) -> None:
+        """Put the view of the viewer inside on the face."""
+        self._properties["hiper_viewer_on_face"] = True
 
     def to_json(self) -> str:
         nodes, links, frames = self.wired()
@@ -131,7 +131,6 @@ class Blueprint(Graph):
                 target = next(link for link in links if link[1:3] == [INPUTS, slot])
                 face.append([str(target[3]), by_id[target[3]]["inputs"][target[4]]["name"]])
             inputs.append(entry)
-        face += [[str(node), widget] for node, widget in self._shown_widgets]
         return {
             "id": 1,
             "type": own,
@@ -145,6 +144,6 @@ class Blueprint(Graph):
             "outputs": [
                 {"name": name, "type": socket.type, "links": []} for name, socket in self._gives
             ],
-            "properties": {"proxyWidgets": face},
+            "properties": {"proxyWidgets": face} | self._properties,
             "widgets_values": [],
         }

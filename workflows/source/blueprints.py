@@ -7,7 +7,6 @@ from typing import Any
 from .blueprint import Blueprint
 from .graph import Socket
 
-VIEW = "hiper_attention"  # the attention view's widget
 MODELS = (("model", "MODEL"), ("clip", "CLIP"), ("vae", "VAE"), ("picture", "IMAGE"))
 
 
@@ -42,7 +41,7 @@ def learn_and_compose(definitions: dict[str, Any]) -> Blueprint:
         image=picture,
         clip=clip,
     )
-    made.shows(made.last, VIEW)
+    made.shows_viewer()
     made.gives("conditioning", composed)
     made.gives("embedding", embedding)
     return made

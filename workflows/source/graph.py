@@ -96,11 +96,6 @@ class Graph:
         outputs = zip(definition["output_name"], definition["output"], strict=True)
         return {name: Socket(node.id, i, type_of(kind)) for i, (name, kind) in enumerate(outputs)}
 
-    @property
-    def last(self) -> int:
-        """The number of the node that was placed last."""
-        return self._count
-
     def _next(self) -> int:
         self._count += 1
         return self._count
