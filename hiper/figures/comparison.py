@@ -15,8 +15,8 @@ from .heat import colour_bar, signed_tile, tile
 from .page import GAP, MARGIN, Heading, page_of, shortened, text_width, write
 from .palette import ACCENT, BLANK, GREY, INK, PAGE, RULE, SIGNED
 
-NARROWEST = 720  # two bars side by side
 BAR_WIDTH = 280
+BETWEEN_BARS = 60
 UNDER = 24  # room for a token's label below its tile
 APART = 14  # between the maps and their differences
 
@@ -47,7 +47,8 @@ def comparison(
     beside = min(max(text_width(row.name, 15) for row in rows), 220) + 2 * GAP
     blocks = in_blocks(shown, _first_learned(compared, shown), COLUMNS)
     columns = max(len(block) for block in blocks)
-    width = max(2 * MARGIN + beside + columns * (TILE + GAP) - GAP, NARROWEST)
+    tiles = columns * (TILE + GAP) - GAP
+    width = 2 * MARGIN + beside + max(tiles, 2 * BAR_WIDTH + BETWEEN_BARS)
     parts = [_block(rows, indices, size, beside, width) for indices in blocks]
     return page_of(heading, parts, [])
 
@@ -125,7 +126,7 @@ def _block(
     colour_bar(part, (left, y), BAR_WIDTH, (0.0, scales[False]), f"probability, of {whose}")
     if any(row.difference for row in rows):
         ends = (-scales[True], scales[True])
-        place = (left + BAR_WIDTH + 60, y)
+        place = (left + BAR_WIDTH + BETWEEN_BARS, y)
         colour_bar(part, place, BAR_WIDTH, ends, "difference to (a)", SIGNED)
     return part
 

@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
+GROWING = "COMFY_AUTOGROW_V3"
 WIDGET_TYPES = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
 
 
 def specs(definition: dict[str, Any]) -> dict[str, list]:
-    """A node's inputs as /object_info tells them, in order."""
+    """A node's inputs as /object_info tells them, in order; one that grows stands as all that it
+    may grow to."""
     order = definition["input_order"]
-    return {
-        name: definition["input"][kind][name]
-        for kind in ("required", "optional")
-        for name in order.get(kind, [])
-    }
+    found = {}
+    for kind in ("required", "optional"):
+        for name in order.get(kind, []):
+            spec = definition["input"][kind][name]
+            found |= _grown(name, spec) if spec[0] == GROWING else {name: spec}
+    return found
+
+
+def _grown(name: str, spec: list) -> dict[str, list]:
+    template = spec[1]["template"]
+    (own,) = (one for kind in template["input"].values() for one in kind.values())
+    return {f"{name}.{template['prefix']}{i}": own for i in range(template["max"])}
+
+
+def unused_growth(inputs: list[str], linked: Collection[str]) -> set[str]:
+    """Of inputs that grew, those behind the first that is free: the editor does not show them."""
+    behind: set[str] = set()
+    free: set[str] = set()
+    for name in inputs:
+        family = name.partition(".")[0]
+        if "." not in name or name in linked:
+            continue
+        if family in free:
+            behind.add(name)
+        free.add(family)
+    return behind
 
 
 def options_of(spec: list) -> dict[str, Any]:

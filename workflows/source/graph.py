@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .definition import companions, default_of, is_widget, specs, type_of
+from .definition import companions, default_of, is_widget, specs, type_of, unused_growth
 from .layout import TEXT_HEIGHT, TITLE, Group, arranged, node_height, note_height
 
 WIDE = 300
@@ -139,10 +139,11 @@ class Graph:
         if node.note is not None:
             return []
         known = specs(self._definitions[node.kind])
+        hidden = unused_growth(list(known), node.links)
         sockets = [
             {"name": name, "type": type_of(spec[0])}
             for name, spec in known.items()
-            if not is_widget(spec)
+            if not is_widget(spec) and name not in hidden
         ]
         widgets = [
             {"name": name, "type": type_of(spec[0]), "widget": {"name": name}}

@@ -31,7 +31,7 @@ def pages() -> tuple[dict[str, Any], dict[str, list[str]]]:
     learned = sheet.learn(5)
     tail = [learned, 0]
     target = sheet.text("a sitting dog at night")
-    positive = sheet.compose(target, tail, 0.8)
+    positive = sheet.compose(target, tail, 1.0)
     latent, image = sheet.sample(positive)
     show = {
         name: sheet.node("PreviewImage", images=link)
@@ -47,7 +47,7 @@ def pages() -> tuple[dict[str, Any], dict[str, list[str]]]:
     drawn = sheet.sample(sheet.text([joined, 0]))[1]
     made["model"] = [sheet.grid(drawn, **names)]
 
-    strengths = sheet.values("0, 0.4, 0.8, 1.2", "α")
+    strengths = sheet.values("0, 0.4, 0.8, 1", "α")
     several = sheet.compose(target, tail, [strengths, 1])
     named = {"column_labels": [strengths, 3], "source": [sheet.animal, 0]}
     made["values"] = [sheet.grid(sheet.sample(several)[1], **named)]
@@ -61,13 +61,13 @@ def pages() -> tuple[dict[str, Any], dict[str, list[str]]]:
     counts = sheet.values("1, 5, 10", "N")
     taught = sheet.learn([counts, 2])
     pairs = sheet.node("HiPerGridPairs", rows=[taught, 0], columns=sheet.text([prompts, 0]))
-    crossed = sheet.compose([pairs, 1], [pairs, 0], 0.8)
+    crossed = sheet.compose([pairs, 1], [pairs, 0], 1.0)
     names = {"row_labels": [counts, 3], "column_labels": [prompts, 3]}
     made["grid"] = [sheet.grid(sheet.sample(crossed)[1], **names, source=[sheet.animal, 0])]
 
     saved = {"embedding": tail, "name": "help/a_dog", "if_exists": "overwrite"}
     kept = [sheet.node("HiPerSaveEmbedding", **saved), 0]
-    reused = sheet.compose(sheet.text([prompts, 0]), kept, 0.8)
+    reused = sheet.compose(sheet.text([prompts, 0]), kept, 1.0)
     row = {"column_labels": [prompts, 3], "source": [sheet.animal, 0]}
     made["load"] = [sheet.grid(sheet.sample(reused)[1], **row)]
 
@@ -86,7 +86,7 @@ def pages() -> tuple[dict[str, Any], dict[str, list[str]]]:
     made["viewer"] = [sheet.node("PreviewImage", images=[viewer, 0])]
 
     plain = sheet.text(SOURCE_PROMPT)
-    three = {"a": plain, "b": sheet.compose(plain, tail, 0.8), "c": positive}
+    three = {"a": plain, "b": sheet.compose(plain, tail, 1.0), "c": positive}
     names = {"a": "source", "b": "source + tail", "c": "target + tail"}
     asked = {f"title_{key}": names[key] for key in names} | {f"labels_{key}": "" for key in names}
     asked |= {f"conditioning_{key}": link for key, link in three.items()}

@@ -181,13 +181,11 @@ class Scene:
 
     def row(self, pictures: Sequence[Socket]) -> Socket:
         """Pictures as one batch, in their order."""
-        batch = pictures[0]
-        for each in pictures[1:]:
-            node = self.graph.node(
-                "ImageBatch", "Both pictures", collapsed=True, image1=batch, image2=each
-            )
-            batch = node["IMAGE"]
-        return batch
+        if len(pictures) == 1:
+            return pictures[0]
+        inputs = {f"images.image{number}": each for number, each in enumerate(pictures)}
+        node = self.graph.node("BatchImagesNode", "The pictures", collapsed=True, **inputs)
+        return node["IMAGE"]
 
     def pair(self, plain: Socket, kept: Socket, labels: Socket, column: int = -1) -> Socket:
         """One labelled picture: the source, the prompt alone and with the tail."""

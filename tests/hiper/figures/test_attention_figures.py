@@ -11,7 +11,7 @@ from hiper.attention.maps import AttentionMaps, Part, Prompt, SamplingStep, Toke
 from hiper.figures.attention import PAGE_WIDTH, Named, tile_size, token_grid, whole_tails
 from hiper.figures.comparison import comparison, in_blocks
 from hiper.figures.heat import coloured, common_scale, laid_over, mask_of, signed_tile, tile
-from hiper.figures.page import Heading
+from hiper.figures.page import MARGIN, Heading
 from hiper.figures.palette import BLANK, HEAT, SIGNED
 from hiper.figures.shown import ShownMaps, evenly, same_shape
 from hiper.prompts.placement import TailMark
@@ -158,6 +158,14 @@ def test_a_comparison_leaves_no_third_of_its_page_empty() -> None:
     page = comparison([Named(name, named, maps) for name in "abc"], Heading("Compared"))
     columns = np.flatnonzero((np.asarray(page) != 255).any(axis=(0, 2)))
     assert columns.max() > 0.9 * page.width
+
+
+def test_long_names_push_no_scale_over_the_edge() -> None:
+    named, maps = tokens(words=2, tail=2), values(10)
+    names = "learned from 'a dog'", "the same with focus on 'dog'"
+    page = comparison([Named(name, named, maps) for name in names], Heading("Compared"))
+    margin = np.asarray(page)[:, -MARGIN // 2 :]  # half of the last number reaches into it
+    assert (margin == margin[0, 0]).all()
 
 
 def test_comparisons_break_before_the_tail() -> None:
