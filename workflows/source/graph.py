@@ -11,6 +11,7 @@ from .definition import companions, default_of, is_widget, specs, type_of, unuse
 from .layout import TEXT_HEIGHT, TITLE, Group, arranged, node_height, note_height
 
 WIDE = 300
+OPENED_AT = [135, 170]  # clear of the editor's bars at its left and its top
 NOTE_COLOUR = {"color": "#432", "bgcolor": "#653"}
 
 
@@ -113,7 +114,7 @@ class Graph:
             "links": links,
             "groups": frames,
             "config": {},
-            "extra": {"ds": {"scale": 0.6, "offset": [80, 80]}},
+            "extra": {"ds": {"scale": 0.6, "offset": OPENED_AT}},
             "version": 0.4,
         }
         return json.dumps(graph, indent=1, ensure_ascii=False) + "\n"
