@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from urllib.parse import quote
 
@@ -22,12 +23,17 @@ def register() -> None:
 
 
 async def _thumbnails(request: web.Request) -> web.Response:
+    return web.json_response(await asyncio.to_thread(_found))  # every file's header is read
+
+
+def _found() -> dict[str, str]:
+    """By the embedding's name."""
     found = {}
     for name in names():
         path = folder_paths.get_full_path(FOLDER, name)
         if path and _has_one(path):
             found[name] = _address(name, Path(path))
-    return web.json_response(found)
+    return found
 
 
 def _has_one(path: str) -> bool:
