@@ -18,6 +18,7 @@ from .__main__ import FOLDER, Server
 
 PICTURE = FOLDER.parent / "docs" / "quick_start.png"
 SIZE = {"width": 1600, "height": 1000}
+TALL = {"width": 1600, "height": 1300}  # for one node
 QUIET = {
     "Comfy.TutorialCompleted": True,
     "Comfy.Minimap.Visible": False,
@@ -37,9 +38,26 @@ FIT = """() => {
     app.canvas.setDirty(true, true);
 }"""
 
+# a node at its own size, clear of the editor's bars
+ALONE = """(title) => {
+    const { nodes } = app.rootGraph ?? app.graph;
+    const node = nodes.find((each) => (each.title || each.type) === title);
+    app.canvas.ds.scale = 1;
+    app.canvas.ds.offset = [120 - node.pos[0], 140 - node.pos[1]];
+    app.canvas.setDirty(true, true);
+    return node.id;
+}"""
+ITS_PLACE = """(number) => {
+    const drawn = document.querySelector(`[data-node-id="${number}"]`)?.getBoundingClientRect();
+    const { x, y } = app.canvas.canvas.getBoundingClientRect();
+    const [width, height] = (app.rootGraph ?? app.graph).getNodeById(number).size;
+    const place = drawn ?? { x: x + 120, y: y + 110, width, height: height + 30 };
+    return { x: place.x, y: place.y, width: place.width, height: place.height };
+}"""
 
-def photographed(page: Page, graph: dict, run: bool) -> Image.Image:
-    """What a person sees of a graph that fits the window, once it has run."""
+
+def photographed(page: Page, graph: dict, run: bool, node: str | None) -> Image.Image:
+    """What a person sees of a graph that fits the window, or of one node, once it has run."""
     page.wait_for_function("window.app?.vueAppReady && app.api.socket?.readyState === 1")
     page.evaluate("graph => app.loadGraphData(graph)", graph)
     if run:
@@ -52,9 +70,11 @@ def photographed(page: Page, graph: dict, run: bool) -> Image.Image:
             await app.queuePrompt(0);
             await ended;
         }""")
-    page.evaluate(FIT)
+    number = page.evaluate(ALONE, node) if node else page.evaluate(FIT)
     page.wait_for_timeout(4000)  # pictures come a moment later
-    return Image.open(io.BytesIO(page.screenshot(animations="disabled"))).convert("RGB")
+    clip = page.evaluate(ITS_PLACE, number) if node else None
+    shot = page.screenshot(animations="disabled", clip=clip)
+    return Image.open(io.BytesIO(shot)).convert("RGB")
 
 
 def main() -> None:
@@ -63,6 +83,7 @@ def main() -> None:
     )
     parser.add_argument("--server", default="http://127.0.0.1:8188", help="a running ComfyUI")
     parser.add_argument("--graph", default="01_quick_start_demo")
+    parser.add_argument("--node", help="the title of one node, to photograph it alone")
     parser.add_argument("--nodes-2", action="store_true", help="in the newer renderer")
     parser.add_argument("--no-run", action="store_true", help="as it opens")
     parser.add_argument("--out", type=Path, default=PICTURE)
@@ -74,10 +95,10 @@ def main() -> None:
     found = next(filter(None, map(shutil.which, names)), None)
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        page = browser.new_page(viewport=SIZE)
+        page = browser.new_page(viewport=TALL if given.node else SIZE)
         page.set_default_timeout(RUNNING)
         page.goto(given.server, timeout=LOADING)
-        photographed(page, graph, not given.no_run).save(given.out, optimize=True)
+        photographed(page, graph, not given.no_run, given.node).save(given.out, optimize=True)
 
 
 if __name__ == "__main__":
