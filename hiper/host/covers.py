@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from urllib.parse import quote
 
 import folder_paths
 from aiohttp import web
+from yarl import URL
 
 from .folders import FOLDER, names
 from .graph import serving
@@ -48,4 +48,5 @@ def _address(name: str, path: Path) -> str:
     folders = [Path(folder) for folder in folder_paths.get_folder_paths(FOLDER)]
     index = next(i for i, folder in enumerate(folders) if path.is_relative_to(folder))
     age = path.stat().st_mtime_ns
-    return f"/experiment/models/preview/{FOLDER}/{index}/{quote(Path(name).as_posix())}?{age}"
+    place = f"/experiment/models/preview/{FOLDER}/{index}/{Path(name).as_posix()}"
+    return str(URL.build(path=place, query_string=str(age)))

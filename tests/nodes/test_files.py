@@ -128,7 +128,8 @@ def test_a_file_written_anew_is_read_anew(server, checkpoints, base) -> None:
 
 
 def test_a_thumbnail_is_where_comfyui_looks_for_one(server, checkpoints, base) -> None:
-    graph = saved("pets/with picture")
+    name = "pets/with a picture, 100 % #1"
+    graph = saved(name)
     color = int.from_bytes(COLOUR, "big")
     graph["picture of it"] = node("EmptyImage", width=320, height=240, batch_size=2, color=color)
     graph["save"]["inputs"]["thumbnail"] = ["picture of it", 0]
@@ -136,9 +137,9 @@ def test_a_thumbnail_is_where_comfyui_looks_for_one(server, checkpoints, base) -
     server.run(saved("without picture"))
     found = server.get("/hiper/thumbnails")
     assert "without picture.safetensors" not in found
-    with urllib.request.urlopen(server.url + found["pets/with picture.safetensors"]) as answer:
+    with urllib.request.urlopen(server.url + found[f"{name}.safetensors"]) as answer:
         thumbnail = Image.open(io.BytesIO(answer.read())).convert("RGB")
     assert thumbnail.size == (160, 120)
     assert all(abs(a - b) < 8 for a, b in zip(thumbnail.getpixel((80, 60)), COLOUR, strict=True))
-    said = server.run(loaded("pets/with picture.safetensors"))["digest"]
+    said = server.run(loaded(f"{name}.safetensors"))["digest"]
     assert said["text"][0].startswith("5 tokens of width 768")
