@@ -98,7 +98,7 @@ def test_a_number_that_is_not_there_says_what_it_needs(server: Server) -> None:
     prompt_id = server.queue(graph)
     found = server.wait(prompt_id)["outputs"]
     assert "missing" not in found and "text" in found
-    (said,) = (error["exception_message"] for error in server.of("execution_error", prompt_id))
+    (said,) = (error["exception_message"] for error in server.soon("execution_error", prompt_id))
     assert "CLIP-T needs clip_vision, clip and target_prompt" in said
 
 

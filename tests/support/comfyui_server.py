@@ -212,6 +212,13 @@ class Server:
             if message["type"] == kind and message["data"].get("prompt_id") == prompt_id
         ]
 
+    def soon(self, kind: str, prompt_id: str, seconds: float = 30) -> list[dict]:
+        """The same, waited for: a prompt may stand in the history before its last message came."""
+        until = time.monotonic() + seconds
+        while not (found := self.of(kind, prompt_id)) and time.monotonic() < until:
+            time.sleep(0.05)
+        return found
+
     def cached(self, history: dict) -> set[str]:
         """The nodes that a finished prompt took from ComfyUI's cache."""
         return {

@@ -97,5 +97,5 @@ def test_who_is_wired_to_a_mask_that_is_not_there_is_told(server: Server, checkp
     prompt_id = server.queue(graph)
     found = server.wait(prompt_id)["outputs"]
     assert found["view"]["hiper_maps"] and "see" not in found
-    (said,) = (error["exception_message"] for error in server.of("execution_error", prompt_id))
+    (said,) = (error["exception_message"] for error in server.soon("execution_error", prompt_id))
     assert "asks for 'cat'" in said
