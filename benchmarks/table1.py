@@ -68,7 +68,10 @@ MAKE: dict[str, Callable[..., Method]] = {
     "LoRA": lora.lora,
 }
 # what did best on the choosing set; a method without an entry has not been chosen for yet
-CHOSEN: dict[str, Settings] = {}
+CHOSEN: dict[str, Settings] = {
+    "LoRA": replace(lora.CORE, steps=200, rate=1e-2),
+    "Textual Inversion": replace(textual_inversion.PAPER, steps=500, rate=2e-2),
+}
 AMONG: dict[str, list[Settings]] = {
     "Imagic": [
         replace(
@@ -87,7 +90,7 @@ AMONG: dict[str, list[Settings]] = {
     "Textual Inversion": [
         replace(textual_inversion.PAPER, steps=500, rate=rate) for rate in (5e-3, 2e-2, 1e-1)
     ],
-    "LoRA": [replace(lora.CORE, steps=200, rate=rate) for rate in (5e-4, 2e-3, 5e-3)],
+    "LoRA": [replace(lora.CORE, steps=200, rate=rate) for rate in (5e-4, 2e-3, 5e-3, 1e-2, 2e-2)],
 }
 
 
