@@ -3,7 +3,8 @@
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 import { AttentionView } from "./attention_view.js";
-import { chain, shows } from "./shown_outputs.js";
+import { chain, locator, shows } from "./shown_outputs.js";
+import { addStylesheet } from "./stylesheet.js";
 
 const SHOWS_MAPS = new Set(["HiPerAttentionViewer", "HiPerCompareAttention"]);
 const WIDGET = "hiper_attention";
@@ -12,7 +13,6 @@ const OPACITY = "opacity";
 const STATE = "hiper_viewer"; // in node.properties
 const NODES_2 = "[data-node-id]"; // what Nodes 2.0 draws a node as
 const NARROWEST = 400;
-
 const ON_FACE = "hiper_viewer_on_face"; // a subgraph node's property: its viewer is seen on it
 
 const views = new Map(); // node -> its AttentionViews, its own and a face's, while it is in a graph
@@ -21,10 +21,7 @@ app.registerExtension({
   name: "HiPer.AttentionViewer",
 
   setup() {
-    const style = document.createElement("link");
-    style.rel = "stylesheet";
-    style.href = new URL("./attention_view.css", import.meta.url).href;
-    document.head.append(style);
+    addStylesheet("./attention_view.css");
   },
 
   nodeCreated(node) {
@@ -50,7 +47,7 @@ function face(host) {
   const there = host.widgets.some(({ name }) => name === WIDGET);
   if (!viewer || there || !host.properties[ON_FACE]) return;
   attach(viewer, host);
-  show(viewer, app.nodeOutputs[`${host.subgraph.id}:${viewer.id}`]);
+  show(viewer, app.nodeOutputs[locator(viewer)]);
 }
 
 /** A view of the node's maps that stands on `host`. */

@@ -2,6 +2,7 @@
 
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
+import { addStylesheet } from "./stylesheet.js";
 
 const LOAD = "HiPerLoadEmbedding";
 const LIST = ".litecontextmenu, [role=listbox]"; // as the classic canvas and Nodes 2.0 draw one
@@ -12,10 +13,7 @@ app.registerExtension({
   name: "HiPer.ListThumbnails",
 
   setup() {
-    const style = document.createElement("link");
-    style.rel = "stylesheet";
-    style.href = new URL("./list_thumbnails.css", import.meta.url).href;
-    document.head.append(style);
+    addStylesheet("./list_thumbnails.css");
     const opened = ({ addedNodes }) => {
       for (const added of addedNodes) if (added instanceof Element) look(added);
     };
@@ -26,18 +24,19 @@ app.registerExtension({
 });
 
 /** Rows come after their list, and come and go while a person types into its filter. */
-async function look(added) {
+function look(added) {
   if (!names().size) return;
-  const thumbnails = await fetched();
-  if (!Object.keys(thumbnails).length) return;
+  let thumbnails = null; // asked for once, and for no list but ours
   const changes = new MutationObserver(() => (added.isConnected ? draw() : changes.disconnect()));
-  const draw = () => {
+  const draw = async () => {
     const list = added.matches(LIST) ? added : added.querySelector(LIST);
     const rows = [...(list?.querySelectorAll(ROW) ?? [])];
     const own = names();
     // a list is ours where every row is an embedding's name
-    if (!rows.every((row) => own.has(nameOf(row)))) return;
-    for (const row of rows) mark(row, thumbnails[nameOf(row)]);
+    if (!rows.length || !rows.every((row) => own.has(nameOf(row)))) return;
+    thumbnails ??= fetched();
+    const found = await thumbnails;
+    for (const row of rows) mark(row, found[nameOf(row)]);
   };
   draw();
   changes.observe(added, { childList: true, subtree: true, characterData: true });

@@ -49,7 +49,7 @@ app.registerExtension({
 });
 
 /** The key of a node's output: its id, or below a subgraph the subgraph's id before it. */
-function locator(node) {
+export function locator(node) {
   const { graph } = node;
   return !graph || graph.isRootGraph !== false ? `${node.id}` : `${graph.id}:${node.id}`;
 }
