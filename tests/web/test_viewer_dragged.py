@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from support.editor import Editor
+from support.editor_recording import recorded
 
 from workflows.source.graph import Graph
 
@@ -22,23 +23,11 @@ def graph(server) -> tuple[dict[str, Any], dict[str, int]]:
     made.group("all")
     demo = made.node("HiPerLoadDemoModel")
     target = made.node("CLIPTextEncode", clip=demo["clip"], text=DOG)
-    record = made.node("HiPerRecordAttention", model=demo["model"])
-    start = made.node("EmptyLatentImage", width=64, height=64)
-    sampled = made.node(
-        "KSampler",
-        model=record["model"],
-        positive=target["CONDITIONING"],
-        negative=target["CONDITIONING"],
-        latent_image=start["LATENT"],
-        steps=2,
-        sampler_name="euler",
-        scheduler="normal",
-    )
-    decoded = made.node("VAEDecode", samples=sampled["LATENT"], vae=demo["vae"])
-    seen = {"latent": sampled["LATENT"], "image": decoded["IMAGE"], "clip": demo["clip"]}
+    prompt = target["CONDITIONING"]
+    recording, seen = recorded(made, demo, prompt, prompt, side=64, steps=2)
     made.column()
-    made.node("HiPerAttentionViewer", maps=record["recording"], **seen)
-    made.node("SaveImage", images=decoded["IMAGE"], filename_prefix="dragged/back")
+    made.node("HiPerAttentionViewer", maps=recording, **seen)
+    made.node("SaveImage", images=seen["image"], filename_prefix="dragged/back")
     content = json.loads(made.to_json())
     kinds = {node["type"]: node["id"] for node in content["nodes"]}
     return content, {

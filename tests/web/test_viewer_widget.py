@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageChops
 from support.editor import Editor, painted, picture_of
+from support.editor_recording import recorded
 
 from workflows.source.graph import Graph
 
@@ -44,25 +45,12 @@ def graph(server) -> tuple[dict[str, Any], dict[str, int]]:
         conditioning=target["CONDITIONING"],
         embedding=tail["embedding"],
     )
-    record = made.node("HiPerRecordAttention", model=demo["model"])
-    start = made.node("EmptyLatentImage", width=128, height=128)
-    sampled = made.node(
-        "KSampler",
-        model=record["model"],
-        positive=composed["conditioning"],
-        negative=source["CONDITIONING"],
-        latent_image=start["LATENT"],
-        steps=STEPS,
-        sampler_name="euler",
-        scheduler="normal",
-    )
-    decoded = made.node("VAEDecode", samples=sampled["LATENT"], vae=demo["vae"])
-    seen = {"latent": sampled["LATENT"], "image": decoded["IMAGE"], "clip": demo["clip"]}
-    made.column()
     conditioning = composed["conditioning"]
+    maps, seen = recorded(made, demo, conditioning, source["CONDITIONING"], side=128, steps=STEPS)
+    made.column()
     made.node("HiPerAttentionViewer", model=demo["model"], conditioning=conditioning, **seen)
     made.column()
-    made.node("HiPerAttentionViewer", maps=record["recording"], **seen)
+    made.node("HiPerAttentionViewer", maps=maps, **seen)
     made.column()
     made.node(
         "HiPerCompareAttention",

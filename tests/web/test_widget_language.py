@@ -10,6 +10,7 @@ import pytest
 from support import definitions
 from support.comfyui import PACK
 from support.editor import Editor
+from support.editor_recording import recorded
 
 from workflows.source.graph import Graph
 
@@ -31,22 +32,9 @@ def graph(server) -> dict[str, Any]:
     made.group("all")
     demo = made.node("HiPerLoadDemoModel")
     target = made.node("CLIPTextEncode", clip=demo["clip"], text="a sitting dog in snow")
-    record = made.node("HiPerRecordAttention", model=demo["model"])
-    start = made.node("EmptyLatentImage", width=64, height=64)
-    sampled = made.node(
-        "KSampler",
-        model=record["model"],
-        positive=target["CONDITIONING"],
-        negative=target["CONDITIONING"],
-        latent_image=start["LATENT"],
-        steps=STEPS,
-        sampler_name="euler",
-        scheduler="normal",
-    )
-    decoded = made.node("VAEDecode", samples=sampled["LATENT"], vae=demo["vae"])
-    made.column()
-    seen = {"latent": sampled["LATENT"], "image": decoded["IMAGE"], "clip": demo["clip"]}
-    made.node("HiPerAttentionViewer", maps=record["recording"], **seen)
+    prompt = target["CONDITIONING"]
+    recording, seen = recorded(made, demo, prompt, prompt, side=64, steps=STEPS)
+    made.node("HiPerAttentionViewer", maps=recording, **seen)
     return json.loads(made.to_json())
 
 
