@@ -8,7 +8,10 @@ from typing import Any
 
 Result = dict[str, Any]
 # what a row is called by: a part that measured it again has the last word
-NAMES = ("method", "settings", "how", "prior", "way", "focus", "strength", "without", "rate")
+NAMES = (
+    *("method", "settings", "how", "prior", "way", "focus", "strength", "without", "rate"),
+    "evaluations",
+)
 
 
 def kept(path: Path | None, settings: Result) -> Result:
