@@ -94,8 +94,7 @@ class Study:
         return found
 
     def judged(self, way: Way, tails: list[Tensor]) -> Tensor:
-        """Identity closed, with and without the edit, pose and ground: `(4, animals)`, the mean over
-        seeds."""
+        """`SEEN` of each animal `(4, animals)`, the mean over seeds."""
         head, own = split(self.target, TOKENS)
         told = [torch.cat([head, way.strength * way.pulled(each, own)], 1) for each in tails]
         off, pose, ground = self.seen(told)
