@@ -98,7 +98,7 @@ class Table:
     """The animals, what is chance and what is best for them, and a judge."""
 
     def __init__(self, animals: int, seed: int, batch: int) -> None:
-        bench = Bench(batch, bf16=False)
+        bench = Bench(batch)
         cases = unseen(animals, seed)
         clean = redrawn(bench.model, [case.scene for case in cases])
         self.task = Task(bench, cases, clean, bench.noise(animals, 2))
@@ -145,7 +145,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python benchmarks/table1.py", description=__doc__)
     parser.add_argument("--animals", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--batch", type=int, default=10, help="of tails that are learned at once")
     parser.add_argument("--methods", nargs="*", help="names; all without")
     parser.add_argument("--settings", nargs="*", help="whose; all without")
     parser.add_argument("--choose", action="store_true", help="settings, on the choosing set")

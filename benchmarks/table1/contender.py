@@ -70,21 +70,20 @@ Method = Callable[[Task, Meter], Tensor]
 class Trainer:
     """Draws timesteps and noise, and says how far the model is off, whatever is learned."""
 
-    def __init__(self, seed: int, batch: int) -> None:
-        self._draws, self._batch = Draws(RECIPES["paper"], seed, batch), batch
+    def __init__(self, seed: int) -> None:
+        self._draws = Draws(RECIPES["paper"], seed, 1)
 
     def loss(self, model: DemoModel, clean: Tensor, context: Tensor, meter: Meter) -> Tensor:
-        """Of one picture `(1, 12, 16, 16)` under its prompt `(1, 77, 128)`."""
+        """Summed over pictures `(P, 12, 16, 16)`, each under its own prompt `(P, 77, 128)` and as
+        if it were alone: all get the same timestep and noise."""
         drawn = self._draws.next(clean)
-        count = self._batch
         steps = (drawn.u * len(model.sigmas)).long().clamp(max=len(model.sigmas) - 1)
         sigma = model.sigmas[steps].view(-1, 1, 1, 1)
-        own = clean.expand(count, -1, -1, -1)
-        found = denoise(
-            model, own + drawn.noise * sigma, sigma.flatten(), context.expand(count, -1, -1)
-        )
-        meter.evaluations += count
-        return ((found - own).square() * (sigma**2 + 1) / sigma**2).mean()
+        noisy = clean + drawn.noise * sigma
+        found = denoise(model, noisy, sigma.flatten().expand(len(clean)), context)
+        meter.evaluations += len(clean)
+        error = (found - clean).square() * (sigma**2 + 1) / sigma**2
+        return error.flatten(1).mean(1).sum()
 
 
 def tuned_copy(model: DemoModel) -> DemoModel:
@@ -96,6 +95,22 @@ def tuned_copy(model: DemoModel) -> DemoModel:
 def frozen(model: DemoModel) -> DemoModel:
     model.unet.requires_grad_(False)
     return model
+
+
+def some_at_a_time(learn: Callable[[Task, Meter], Tensor]) -> Method:
+    """A method that leaves the weights alone, so that several animals share a batch."""
+
+    def method(task: Task, meter: Meter) -> Tensor:
+        found, count = [], task.bench.batch
+        for first in range(0, len(task.cases), count):
+            part = slice(first, first + count)
+            meter.bytes = 0
+            some = Task(task.bench, task.cases[part], task.clean[part], task.noise[part])
+            found.append(learn(some, meter))
+            task.bench.say(f"{first + len(some.cases)} of {len(task.cases)} animals")
+        return torch.cat(found)
+
+    return method
 
 
 def one_by_one(learn: Callable[[Task, Meter], Tensor]) -> Method:

@@ -45,7 +45,7 @@ def dreambooth(how: DreamBooth):
                 starting_noise(how.prior_pictures, 1),
             )
             meter.evaluations += 2 * STEPS * how.prior_pictures  # with guidance
-            model, own, others = tuned_copy(task.model), Trainer(0, 1), Trainer(1, 1)
+            model, own, others = tuned_copy(task.model), Trainer(0), Trainer(1)
             adam = torch.optim.Adam(model.unet.parameters(), how.rate)
             for step in range(how.steps):
                 adam.zero_grad()

@@ -19,7 +19,6 @@ class Imagic:
     model_steps: int = 1500  # (B)
     model_rate: float = 5e-7
     eta: float = 0.7  # of the target's embedding; the rest is the optimised one
-    batch: int = 1
 
 
 PAPER = Imagic()
@@ -31,7 +30,7 @@ def imagic(how: Imagic):
     def learn(task: Task, meter: Meter) -> Tensor:
         target = task.targets()
         with meter.running():
-            trainer = Trainer(0, how.batch)
+            trainer = Trainer(0)
             own = target.clone().requires_grad_(True)
             adam = torch.optim.Adam([own], how.embedding_rate)
             for _ in range(how.embedding_steps):

@@ -17,7 +17,7 @@ from hiper.learning.recipe import RECIPES
 from hiper.learning.sefi import PAPER_FOCUS
 from hiper.learning.terms import EQUATION_4, Weighted
 
-from .contender import Meter, Task
+from .contender import Meter, Task, some_at_a_time
 
 RATE = 5e-3
 
@@ -41,20 +41,10 @@ SEFI_CHOSEN = Tails("fast", 200, 1.0, 3e-3, to_mask=True)
 
 
 def tails(how: Tails):
-    def method(task: Task, meter: Meter) -> Tensor:
-        found, batch = [], task.bench.batch
-        for first in range(0, len(task.cases), batch):
-            part = Task(
-                task.bench,
-                task.cases[first : first + batch],
-                task.clean[first : first + batch],
-                task.noise[first : first + batch],
-            )
-            found.append(_of(part, how, meter))
-        meter.bytes = 2 * how.stages * how.roles * TOKENS * task.targets().shape[-1]
-        return torch.cat(found)
+    def learn(task: Task, meter: Meter) -> Tensor:
+        return _of(task, how, meter)
 
-    return method
+    return some_at_a_time(learn)
 
 
 def _of(task: Task, how: Tails, meter: Meter) -> Tensor:
@@ -67,12 +57,13 @@ def _of(task: Task, how: Tails, meter: Meter) -> Tensor:
         if how.to_mask:
             region = torch.stack([inside(case.scene, 16) for case in task.cases])[:, None]
     settings = LearningSettings(how.steps, RATE, recipe=RECIPES[how.recipe], terms=terms)
-    with meter.running():
+    with meter.running(), task.bench.precision():
         learned = learn_many(
             task.model, task.clean, texts, TOKENS, settings, region=region,
             parts=(how.stages, how.roles),
         )  # fmt: skip
     meter.evaluations += how.steps * len(task.cases)
+    meter.keep(learned[:1])
     heads = split(task.targets(), TOKENS)[0]
     return task.drawn(task.model, told_at(task.model, heads, how.strength * learned))
 

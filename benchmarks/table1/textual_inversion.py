@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hiper.demo.text import TextEncoder, tokens_of
 
-from .contender import Meter, Task, Trainer, one_by_one
+from .contender import Meter, Task, Trainer, some_at_a_time
 
 # the paper's neutral sentences, in the words that the demo model knows
 TEMPLATES = ("a photo of a {}", "a picture of a {}", "the photo of the {}", "a drawing of a {}")
@@ -20,21 +20,20 @@ TEMPLATES = ("a photo of a {}", "a picture of a {}", "the photo of the {}", "a d
 class Inversion:
     steps: int = 5000
     rate: float = 5e-3
-    batch: int = 1
 
 
 PAPER = Inversion()
 
 
-def encoded(text: TextEncoder, prompt: str, word: str, vector: Tensor) -> Tensor:
-    """A prompt `(1, 77, 128)` whose word is the new one `(128,)`."""
-    tokens = tokens_of(prompt)
-    place = tokens.index(tokens_of(word)[1])
+def encoded(text: TextEncoder, prompts: list[str], words: list[str], vectors: Tensor) -> Tensor:
+    """Prompts `(P, 77, 128)`, of each of which a word is a new one `(P, 128)`."""
+    tokens = [tokens_of(prompt) for prompt in prompts]
+    there = torch.zeros(len(prompts), len(tokens[0]), 1)
+    for row, (own, word) in enumerate(zip(tokens, words, strict=True)):
+        there[row, own.index(tokens_of(word)[1])] = 1
     inner = text.text_model
-    x = inner.embeddings.token_embedding(torch.tensor([tokens]))
-    there = torch.zeros(1, len(tokens), 1)
-    there[0, place] = 1
-    x = x * (1 - there) + vector * there + inner.embeddings.position_embedding.weight
+    x = inner.embeddings.token_embedding(torch.tensor(tokens))
+    x = x * (1 - there) + vectors[:, None] * there + inner.embeddings.position_embedding.weight
     for layer in inner.encoder.layers:
         x = layer(x)
     return inner.final_layer_norm(x)
@@ -42,22 +41,24 @@ def encoded(text: TextEncoder, prompt: str, word: str, vector: Tensor) -> Tensor
 
 def textual_inversion(how: Inversion):
     def learn(task: Task, meter: Meter) -> Tensor:
-        (case,) = task.cases
-        animal, text = case.scene.animal, task.model.text
+        animals, text = [case.scene.animal for case in task.cases], task.model.text
         weights = text.text_model.embeddings.token_embedding.weight
-        vector = weights[tokens_of(animal)[1]].detach().clone().requires_grad_(True)
+        first = weights[[tokens_of(animal)[1] for animal in animals]]
+        vectors = first.detach().clone().requires_grad_(True)
         chance = random.Random(0)
-        with meter.running():
-            trainer = Trainer(0, how.batch)
-            adam = torch.optim.Adam([vector], how.rate)
+        with meter.running(), task.bench.precision():
+            trainer = Trainer(0)
+            adam = torch.optim.Adam([vectors], how.rate)
             for _ in range(how.steps):
                 adam.zero_grad()
-                prompt = chance.choice(TEMPLATES).format(animal)
-                own = encoded(text, prompt, animal, vector)
+                sentence = chance.choice(TEMPLATES)
+                prompts = [sentence.format(animal) for animal in animals]
+                own = encoded(text, prompts, animals, vectors)
                 trainer.loss(task.model, task.clean, own, meter).backward()
                 adam.step()
-        meter.keep(vector)
+        meter.keep(vectors[:1])
         with torch.no_grad():
-            return task.drawn(task.model, encoded(text, case.target, animal, vector.detach()))
+            targets = [case.target for case in task.cases]
+            return task.drawn(task.model, encoded(text, targets, animals, vectors.detach()))
 
-    return one_by_one(learn)
+    return some_at_a_time(learn)
