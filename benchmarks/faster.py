@@ -20,7 +20,7 @@ sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # before an instal
 
 from benchmarks.method import Bench, table, unseen
 from benchmarks.parts import joined, kept
-from benchmarks.ways import WAYS, WORD, TimedDraws, Way
+from benchmarks.ways import WAYS, WORD, OtherDraws, Way
 from hiper.demo.grounding import inside
 from hiper.demo.measures import look, redrawn
 from hiper.demo.model import DemoDenoiser
@@ -79,7 +79,7 @@ class Study:
         denoiser, found = DemoDenoiser(self.bench.model, self.head), {}
         tails = way.begin(self.own[:, None, None], self.word)
         optimiser = way.optimiser(tails, self.word, RATE)
-        draws = [TimedDraws(way, seed) for _ in self.cases]
+        draws = [OtherDraws(way, seed) for _ in self.cases]
         reference, terms = torch.arange(len(self.cases)), way.terms(TOKENS)
         for step in range(max(marks)):
             drawn = [own.next(one[None]) for own, one in zip(draws, self.clean, strict=True)]

@@ -14,7 +14,6 @@ from pathlib import Path
 
 sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # before an installed copy
 
-import candidates
 import fit
 import steps
 from method import Bench, table
@@ -22,7 +21,7 @@ from quality import measure as measure_quality
 
 from hiper.learning.stopping import StopRule
 
-PARTS = ("time", "memory", "fit", "candidates", "quality")
+PARTS = ("time", "memory", "fit", "quality")
 
 
 def main() -> None:
@@ -35,14 +34,6 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=5, help="steps timed a round")
     parser.add_argument("--animals", type=int, default=30)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument(
-        "--recipes",
-        nargs="+",
-        choices=candidates.CANDIDATES,
-        metavar="NAME",
-        default=tuple(candidates.CANDIDATES),
-        help="of the candidates",
-    )
     parser.add_argument("--fp32", action="store_true", help="where bfloat16 is slow")
     parser.add_argument("--every", type=int, default=StopRule.every)
     given = parser.parse_args()
@@ -57,8 +48,6 @@ def main() -> None:
         result |= steps.memory(given.memory_size)
     if "fit" in given.only:
         result["fit"] = fit.estimate()
-    if "candidates" in given.only:
-        result["candidates"] = candidates.compare(bench(), given.animals, given.recipes)
     if "quality" in given.only:
         rule = replace(StopRule(), every=given.every)
         result |= measure_quality(bench(), given.animals, given.seeds, rule)
@@ -68,7 +57,7 @@ def main() -> None:
     flat = {key: value for key, value in result.items() if not isinstance(value, list | dict)}
     if flat:
         print(table([flat]))
-    for name in ("fit", "candidates", "paper", "auto", "by_evaluations"):
+    for name in ("fit", "paper", "auto", "by_evaluations"):
         if name in result:
             rows = result[name] if isinstance(result[name], list) else [result[name]]
             print(f"\n## {name.replace('_', ' ')}\n\n{table(rows)}")

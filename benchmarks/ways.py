@@ -20,7 +20,6 @@ from hiper.learning.optimiser import Average, TailOptimiser
 from hiper.learning.recipe import FAST, Recipe
 from hiper.learning.terms import EQUATION_4, Weighted
 
-PLAIN = replace(FAST, antithetic=False)
 WORD = 3 - 77  # where "a {pose} {animal} …" has its animal, from the prompt's end
 
 
@@ -90,6 +89,7 @@ class Way:
 
     name: str
     recipe: Recipe = FAST
+    antithetic: bool = True  # as "fast" had it until these were compared
     times: Times | None = None
     from_word: float = 0.0  # share of the class word's vector in the first tail
     masked: bool = False
@@ -121,15 +121,21 @@ class Way:
         return slerp(tails, own, self.pull) * length
 
 
-class TimedDraws:
-    """The recipe's draws at other timesteps."""
+class OtherDraws:
+    """The recipe's draws at other timesteps, or every second noise that of the one before, negated
+    (antithetic)."""
 
     def __init__(self, way: Way, seed: int) -> None:
-        self._draws, self._times = Draws(way.recipe, seed, 1), way.times
+        self._draws, self._way = Draws(way.recipe, seed, 1), way
+        self._last: Tensor | None = None
 
     def next(self, clean: Tensor) -> Draw:
         drawn = self._draws.next(clean)
-        return drawn if self._times is None else replace(drawn, u=self._times(drawn.u))
+        if self._way.antithetic:
+            noise = drawn.noise if self._last is None else -self._last
+            self._last = noise if self._last is None else None
+            drawn = replace(drawn, noise=noise)
+        return drawn if self._way.times is None else replace(drawn, u=self._way.times(drawn.u))
 
 
 class OnSphere:
@@ -179,7 +185,10 @@ def slerp(first: Tensor, second: Tensor, share: float) -> Tensor:
 
 WAYS = (
     Way("fast"),
-    Way("not antithetic", PLAIN),
+    Way("not antithetic", antithetic=False),
+    Way("not spread", replace(FAST, spread=False)),
+    Way("not averaged", replace(FAST, average=0.0)),
+    Way("not bounded", replace(FAST, bound=0.0)),
     Way("from the class word, half", from_word=0.5),
     Way("from the class word, 0.9", from_word=0.9),
     Way("window, 0.3 to 1", times=Window(0.3, 1.0)),

@@ -39,20 +39,12 @@ class Draws:
         self._generator = torch.Generator().manual_seed(seed)
         self._count = 0
         self._start = 0.0
-        self._last: Tensor | None = None
 
     def next(self, clean: Tensor) -> Draw:
         """The next batch for the latents `(R, C, …)`."""
         sample = draw(self._generator, clean, self._batch_size)
         if self._recipe.spread:
             sample = replace(sample, u=self._spread(sample.u))
-        if self._recipe.power != 1:
-            sample = replace(sample, u=sample.u**self._recipe.power)
-        if self._recipe.antithetic:
-            self._last = sample.noise if self._last is None else -self._last
-            sample = replace(sample, noise=self._last)
-            if self._count // self._batch_size % 2:
-                self._last = None
         self._count += self._batch_size
         return sample
 

@@ -11,14 +11,12 @@ class Recipe:
     """What may differ from the paper; the defaults are the paper's."""
 
     spread: bool = False  # timesteps from a low-discrepancy sequence instead of by chance
-    antithetic: bool = False  # every second step draws the noise of the one before, negated
     average: float = 0.0  # share of the running mean of tails that each step keeps
     rate: float = 1.0  # what the learning rate is multiplied by at first
     relative: bool = False  # to the size of the vectors: text encoders differ by a factor of 100
     settles: float = 0.0  # steps after which the rate falls as 1/√; 0 keeps it as it is
     bound: float = 0.0  # how many times as long as at first a vector may get; 0 is any length
     strength: float = 0.8  # α that its tails do best at
-    power: float = 1.0  # of u in [0, 1): above 1 draws timesteps towards the less noisy end
 
     def __post_init__(self) -> None:
         if not 0 <= self.average < 1:
@@ -27,8 +25,6 @@ class Recipe:
             raise ValueError(f"settles is {self.settles}: choose 0 for a steady rate, or more.")
         if self.bound < 0:
             raise ValueError(f"bound is {self.bound}: choose 0 for none, or more.")
-        if not self.power > 0:
-            raise ValueError(f"power is {self.power}: choose 1 for even timesteps, or above 0.")
 
     def rate_at(self, step: int) -> float:
         """Large steps at first, smaller ones as the tail comes near; steps count from 0."""
@@ -40,7 +36,6 @@ PAPER = Recipe()
 # drowning the head
 FAST = Recipe(
     spread=True,
-    antithetic=True,
     average=0.98,
     rate=60.0,
     relative=True,

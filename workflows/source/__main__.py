@@ -93,7 +93,8 @@ def main() -> None:
 
 def title_of(name: str) -> str:
     """01_quick_start_sd15 as a person says it: Quick start."""
-    return name.partition("_")[2].rpartition("_")[0].replace("_", " ").capitalize()
+    words = name.partition("_")[2].rpartition("_")[0].replace("_", " ").capitalize()
+    return words.replace("Sefi ide", "SeFi-IDE")
 
 
 if __name__ == "__main__":

@@ -37,24 +37,6 @@ def test_any_run_of_spread_timesteps_is_even(batch_size: int, seed: int) -> None
         assert gaps.max() < 2.0 / 40  # by chance the largest of 40 gaps is near 4/40
 
 
-@pytest.mark.parametrize("spread", [False, True])
-def test_a_power_draws_timesteps_towards_the_less_noisy_end(spread: bool) -> None:
-    """The same draws, each u to the power: a share s of them lies below s to the power."""
-    even = torch.cat([s.u for s in drawn(Recipe(spread=spread), 1000)])
-    bent = torch.cat([s.u for s in drawn(Recipe(spread=spread, power=1.5), 1000)])
-    assert torch.allclose(bent, even**1.5)
-    assert bent.min() >= 0 and bent.max() < 1
-    below = (bent[:, None] < torch.linspace(0.1, 0.9, 9) ** 1.5).float().mean(0)
-    assert torch.allclose(below, torch.linspace(0.1, 0.9, 9), atol=0.01 if spread else 0.06)
-
-
-def test_antithetic_noise_comes_in_opposite_pairs() -> None:
-    samples = drawn(Recipe(antithetic=True), 6)
-    for first, second in zip(samples[::2], samples[1::2], strict=True):
-        assert torch.equal(first.noise, -second.noise)
-    assert not torch.equal(samples[0].noise, samples[2].noise)
-
-
 def test_the_average_starts_at_the_tail_and_forgets_its_start() -> None:
     plain, average = Average(torch.ones(3), 0.0), Average(torch.ones(3), 0.9)
     for value in range(1, 200):
@@ -154,11 +136,6 @@ def test_learning_takes_the_steps_of_a_rate_that_settles() -> None:
 def test_a_bound_below_zero_is_refused() -> None:
     with pytest.raises(ValueError, match=r"bound is -1: choose 0 for none, or more"):
         Recipe(bound=-1)
-
-
-def test_a_power_of_zero_is_refused() -> None:
-    with pytest.raises(ValueError, match="power is 0: choose 1 for even timesteps"):
-        Recipe(power=0)
 
 
 def test_fast_is_bounded_and_the_papers_is_not() -> None:
