@@ -10,6 +10,7 @@ from support import definitions
 from support.comfyui import PACK
 
 PAGES = PACK / "nodes" / "web" / "docs"
+MAY_BREAK = "<wbr>"  # where a long name may, so that a table fits the side panel
 # the paper's own settings, which the pages of the method's nodes have to name
 OF_THE_PAPER = {
     "HiPerLearnEmbedding": {"tokens": "5", "steps": "1,000", "learning_rate": "0.005"},
@@ -25,7 +26,7 @@ def nodes(host) -> dict[str, dict]:
 
 
 def page(name: str) -> str:
-    return (PAGES / f"{name}.md").read_text(encoding="utf-8")
+    return (PAGES / f"{name}.md").read_text(encoding="utf-8").replace(MAY_BREAK, "")
 
 
 def rows(name: str, kind: str) -> dict[str, list[str]]:
