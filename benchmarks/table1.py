@@ -83,12 +83,14 @@ AMONG: dict[str, list[Settings]] = {
             eta=eta,
         )
         for first, then, eta in (
-            *((1e-3, 1e-5, 0.5), (1e-3, 1e-5, 0.7), (1e-3, 1e-4, 0.5)),
+            *((1e-3, 1e-5, 0.5), (1e-3, 1e-5, 0.7), (1e-3, 1e-4, 0.5), (1e-3, 1e-4, 0.7)),
             *((1e-3, 3e-5, 0.5), (1e-3, 3e-5, 0.7), (1e-3, 1e-4, 0.9), (1e-2, 3e-5, 0.7)),
         )
     ],
     "DreamBooth": [
-        replace(dreambooth.PAPER, steps=200, rate=rate) for rate in (1e-5, 5e-5, 2e-4, 5e-4, 1e-3)
+        replace(dreambooth.PAPER, steps=200, rate=rate, captioned=captioned)
+        for captioned, rates in ((False, (1e-5, 5e-5, 2e-4, 5e-4, 1e-3)), (True, (1e-4, 5e-4)))
+        for rate in rates
     ],
     "Textual Inversion": [
         replace(textual_inversion.PAPER, steps=500, rate=rate) for rate in (5e-3, 2e-2, 1e-1)

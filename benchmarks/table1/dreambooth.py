@@ -22,6 +22,7 @@ class DreamBooth:
     rate: float = 5e-6
     prior_weight: float = 1.0
     prior_pictures: int = 16  # the paper draws more: one a step would be a thousand
+    captioned: bool = False  # the picture's own prompt and identifier; the paper's is both alone
 
 
 PAPER = DreamBooth()
@@ -36,7 +37,8 @@ def dreambooth(how: DreamBooth):
     def learn(task: Task, meter: Meter) -> Tensor:
         (case,) = task.cases
         animal = case.scene.animal
-        subject = task.bench.encoded([f"a {IDENTIFIER} {animal}"])
+        told = case.source if how.captioned else f"a {animal}"
+        subject = task.bench.encoded([named(told, animal)])
         kind = task.bench.encoded([f"a {animal}"])
         with meter.running():
             prior = sample(
