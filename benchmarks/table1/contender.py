@@ -70,12 +70,12 @@ Method = Callable[[Task, Meter], Tensor]
 class Trainer:
     """Draws timesteps and noise, and says how far the model is off, whatever is learned."""
 
-    def __init__(self, seed: int) -> None:
-        self._draws = Draws(RECIPES["paper"], seed, 1)
+    def __init__(self, seed: int, draws: int = 1) -> None:
+        self._draws = Draws(RECIPES["paper"], seed, draws)
 
-    def loss(self, model: DemoModel, clean: Tensor, context: Tensor, meter: Meter) -> Tensor:
-        """Summed over pictures `(P, 12, 16, 16)`, each under its own prompt `(P, 77, 128)` and as
-        if it were alone: all get the same timestep and noise."""
+    def losses(self, model: DemoModel, clean: Tensor, context: Tensor, meter: Meter) -> Tensor:
+        """Of pictures `(P, 12, 16, 16)` under prompts `(P, 77, 128)`, as `(P,)`; a timestep and a
+        noise for each, or of one draw the same for all."""
         drawn = self._draws.next(clean)
         steps = (drawn.u * len(model.sigmas)).long().clamp(max=len(model.sigmas) - 1)
         sigma = model.sigmas[steps].view(-1, 1, 1, 1)
@@ -83,7 +83,7 @@ class Trainer:
         found = denoise(model, noisy, sigma.flatten().expand(len(clean)), context)
         meter.evaluations += len(clean)
         error = (found - clean).square() * (sigma**2 + 1) / sigma**2
-        return error.flatten(1).mean(1).sum()
+        return error.flatten(1).mean(1)
 
 
 def tuned_copy(model: DemoModel) -> DemoModel:

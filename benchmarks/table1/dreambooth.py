@@ -47,14 +47,14 @@ def dreambooth(how: DreamBooth):
                 starting_noise(how.prior_pictures, 1),
             )
             meter.evaluations += 2 * STEPS * how.prior_pictures  # with guidance
-            model, own, others = tuned_copy(task.model), Trainer(0), Trainer(1)
+            model, trainer = tuned_copy(task.model), Trainer(0, 2)
             adam = torch.optim.Adam(model.unet.parameters(), how.rate)
+            prompts = torch.cat([subject, kind])
             for step in range(how.steps):
                 adam.zero_grad()
-                other = prior[step % len(prior)][None]
-                loss = own.loss(model, task.clean, subject, meter)
-                loss = loss + how.prior_weight * others.loss(model, other, kind, meter)
-                loss.backward()
+                both = torch.cat([task.clean, prior[step % len(prior)][None]])
+                own, others = trainer.losses(model, both, prompts, meter)
+                (own + how.prior_weight * others).backward()
                 adam.step()
         meter.keep(*model.unet.parameters())
         target = task.bench.encoded([named(case.target, animal)])

@@ -35,13 +35,13 @@ def imagic(how: Imagic):
             adam = torch.optim.Adam([own], how.embedding_rate)
             for _ in range(how.embedding_steps):
                 adam.zero_grad()
-                trainer.loss(task.model, task.clean, own, meter).backward()
+                trainer.losses(task.model, task.clean, own, meter).sum().backward()
                 adam.step()
             optimised, model = own.detach(), tuned_copy(task.model)
             adam = torch.optim.Adam(model.unet.parameters(), how.model_rate)
             for _ in range(how.model_steps):
                 adam.zero_grad()
-                trainer.loss(model, task.clean, optimised, meter).backward()
+                trainer.losses(model, task.clean, optimised, meter).sum().backward()
                 adam.step()
         meter.keep(optimised, *model.unet.parameters())
         between = how.eta * target + (1 - how.eta) * optimised

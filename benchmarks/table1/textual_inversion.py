@@ -54,7 +54,7 @@ def textual_inversion(how: Inversion):
                 sentence = chance.choice(TEMPLATES)
                 prompts = [sentence.format(animal) for animal in animals]
                 own = encoded(text, prompts, animals, vectors)
-                trainer.loss(task.model, task.clean, own, meter).backward()
+                trainer.losses(task.model, task.clean, own, meter).sum().backward()
                 adam.step()
         meter.keep(vectors[:1])
         with torch.no_grad():
