@@ -23,6 +23,7 @@ from ...hiper.host.editing.inverting import (
 )
 from ...hiper.host.editing.replay import Blending, Edit, replaying
 from ...hiper.host.graph import running_node
+from ...hiper.prompts.families import REPLACE
 from ...hiper.prompts.placement import check_conditioning
 from ..compose import composed
 from ..latent import checked_latent
@@ -184,6 +185,7 @@ class EditPicture(io.ComfyNode):
         for name, prompt in (("source", source), ("target", target)):
             said = spoken(cls.hidden.prompt, running_node(), name, len(prompt))
             if embedding is not None:
+                check_counted(embedding, said, clip, name)
                 prompt = composed(prompt, embedding, strength, said, clip)
             if word.strip():
                 check_spoken(word, said, name)
@@ -230,6 +232,17 @@ def check_spoken(word: str, said: list[Spoken], whose: str) -> None:
             f"The word {word.strip()!r} is to be found in the {whose} prompt, but its words can't "
             "be found in the graph: put Identity Word behind it, write the prompt into its text, "
             "and do so with both prompts; then clear word here."
+        )
+
+
+def check_counted(embedding: HiperEmbedding, said: list[Spoken], clip, whose: str) -> None:
+    """One sentence where it can't be told whether the tail cuts words: this node has no text."""
+    counted = clip is None or all(own.last for own in said)
+    if embedding.details.placement == REPLACE and not counted:
+        raise ValueError(
+            f"The words of the {whose} prompt can't be found in the graph, so that it can't be "
+            f"counted whether {embedding.tokens} tokens cut some of them: put Compose behind both "
+            "prompts, write each into its text, and take the embedding off here."
         )
 
 

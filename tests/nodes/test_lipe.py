@@ -60,12 +60,28 @@ def test_edit_picture_says_which_prompt_has_no_words(server: Server, socket: str
         server.run(graph)
 
 
+@pytest.mark.parametrize("socket", ["source", "target"])
+def test_edit_picture_says_where_a_tail_can_be_counted(server: Server, socket: str) -> None:
+    """It has no text of its own to write the prompt into."""
+    graph = edit_picture(**{socket: ["unknown", 0], "word": "", "embedding": ["tail", 0]})
+    graph["tail"] = node("HiPerLoadEmbedding", name="demo_dog.safetensors")
+    graph["unknown"] = node(
+        "HiPerTestConditioning", width=128, length=77, pooled=0, seed=0, entries=1
+    )
+    sentence = f"words of the {socket} prompt can't be found .* put Compose behind both prompts"
+    with pytest.raises(PromptError, match=sentence):
+        server.run(graph)
+    del graph["edit"]["inputs"]["clip"]  # nothing is counted then
+    assert "could change" in server.run(graph)["report"]["text"][0]
+
+
 @pytest.mark.parametrize(
     ("sampling", "change", "sentence"),
     [
         ({"steps": 7}, {}, r"runs 7 steps .* inverted in 4 steps"),
         ({"positive": "target text"}, {}, "target conditioning has neither"),
         ({"latent_image": ["wide", 0]}, {}, r"inverted as latents \(1, 12, 16, 16\)"),
+        ({"positive": "target text"}, {}, "paint a mask and set masks to one that leaves"),
         ({}, {"masks": "painted alone"}, "nothing is painted"),
         ({}, {"mask": ["hole", 0]}, "mask of picture 1 is empty"),
     ],

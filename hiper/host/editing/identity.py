@@ -94,7 +94,7 @@ def check_identity(model: ModelPatcher, conditioning: list, whose: str) -> None:
         raise ValueError(
             f"The {whose} conditioning has neither an identity word nor a HiPer tail, so it isn't "
             "known where its subject is: put Identity Word or Compose behind its prompt, or paint "
-            "a mask."
+            "a mask and set masks to one that leaves this prompt's out."
         )
     if Observer(model).deaf:
         raise ValueError(why_unseen(model))
