@@ -183,6 +183,7 @@ def slerp(first: Tensor, second: Tensor, share: float) -> Tensor:
     return (((1 - share) * angle).sin() * first + (share * angle).sin() * second) / angle.sin()
 
 
+NOISIER = Way("noisier, not antithetic", antithetic=False, times=Normal(0.8))
 WAYS = (
     Way("fast"),
     Way("not antithetic", antithetic=False),
@@ -206,4 +207,10 @@ WAYS = (
     Way("α = 0.9", strength=0.9),
     Way("twice the rate", replace(FAST, rate=120.0)),
     Way("half the rate", replace(FAST, rate=30.0)),
+    NOISIER,
+    replace(NOISIER, name="noisier still", times=Normal(1.4)),
+    replace(NOISIER, name="noisier, from the class word", from_word=0.9),
+    replace(NOISIER, name="noisier, twice the rate", recipe=replace(FAST, rate=120.0)),
+    replace(NOISIER, name="noisier, masked loss", masked=True),
+    replace(NOISIER, name="window, 0.5 to 1, not antithetic", times=Window(0.5, 1.0)),
 )
