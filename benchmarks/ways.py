@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from hiper.attention.calls import CROSS, AttentionCall, shares_of
-from hiper.learning.draws import Draw, Draws
+from hiper.learning.draws import Draw, Draws, logit_normal
 from hiper.learning.objective import Prediction
 from hiper.learning.optimiser import Average, TailOptimiser
 from hiper.learning.recipe import FAST, Recipe
@@ -48,8 +48,7 @@ class Normal:
     spread: float = 1.0
 
     def __call__(self, u: Tensor) -> Tensor:
-        number = torch.special.ndtri(u.double().clamp(1e-4, 1 - 1e-4))
-        return torch.sigmoid(self.mean + self.spread * number).float()
+        return logit_normal(u, self.mean, self.spread)
 
 
 @dataclass(frozen=True)
