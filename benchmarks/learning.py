@@ -14,11 +14,9 @@ from pathlib import Path
 
 sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # before an installed copy
 
-import fit
-import steps
-from method import Bench, table
-from quality import measure as measure_quality
-
+from benchmarks import fit, steps
+from benchmarks.method import Bench, table
+from benchmarks.quality import measure as measure_quality
 from hiper.learning.stopping import StopRule
 
 PARTS = ("time", "memory", "fit", "quality")

@@ -10,9 +10,9 @@ import statistics
 from dataclasses import dataclass, field, replace
 
 import torch
-from method import Bench, Case, unseen
 from torch import Tensor
 
+from benchmarks.method import Bench, Case, unseen
 from hiper.demo.many import fixed_losses, learn_many
 from hiper.demo.measures import closed, redrawn
 from hiper.demo.showing import Showing
@@ -35,6 +35,11 @@ class Run:
     settings: LearningSettings
     tails: dict[int, list[Tensor]] = field(default_factory=dict)
     losses: dict[int, list[Tensor]] = field(default_factory=dict)
+
+    def read_every(self, steps: int) -> Run:
+        """As if the fixed loss had been looked at less often."""
+        seen = {done: losses for done, losses in self.losses.items() if done % steps == 0}
+        return replace(self, losses=seen)
 
 
 class Quality:
