@@ -1,4 +1,4 @@
-"""Whether other papers' ways of learning are faster or better than the fast recipe:
+"""Whether other papers' ways of learning are faster or better than the fast recipe was:
 `python benchmarks/faster.py --json`.
 
 Each alone, on the animals that settings are chosen on (`--unseen`: on others), with several seeds.
@@ -103,7 +103,8 @@ class Study:
 
 
 def compared(rows: Tensor, base: Tensor) -> dict[str, object]:
-    """Means, and how far a way is from "fast" in identity, with the 95 % interval over animals."""
+    """Means, and how far identity is from that of "fast before", with the 95 % interval over
+    animals."""
     means = dict(zip(SEEN, rows.mean(1), strict=True))
     apart = (rows - base)[0]
     spread = NORMAL * float(apart.std()) / len(apart) ** 0.5
@@ -115,10 +116,10 @@ def compared(rows: Tensor, base: Tensor) -> dict[str, object]:
 
 
 def compare(study: Study, ways: list[Way], marks: tuple[int, ...]) -> list[dict]:
-    """Every way at every mark, beside "fast"."""
-    fast = next(way for way in WAYS if way.name == "fast")
+    """Every way at every mark, beside what fast was before."""
+    before = next(way for way in WAYS if way.name == "fast before")
     learned, rows, base = {}, [], {}
-    for way in [fast, *(way for way in ways if way is not fast)]:
+    for way in [before, *(way for way in ways if way is not before)]:
         # what happens after learning needs none of its own
         learning = replace(way, name="", pull=0.0, own_length=False, strength=1.0)
         if learning not in learned:

@@ -69,6 +69,14 @@ MAKE: dict[str, Callable[..., Method]] = {
 }
 # what did best on the choosing set; a method without an entry has not been chosen for yet
 CHOSEN: dict[str, Settings] = {
+    "Imagic": replace(
+        imagic.PAPER,
+        embedding_steps=100,
+        embedding_rate=1e-2,
+        model_steps=200,
+        model_rate=1e-4,
+        eta=0.7,
+    ),
     "LoRA": replace(lora.CORE, steps=200, rate=1e-2),
     "Textual Inversion": replace(textual_inversion.PAPER, steps=500, rate=2e-2),
 }
