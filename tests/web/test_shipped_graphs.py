@@ -1,4 +1,5 @@
-"""Every shipped graph opens in the editor, and the editor knows all of its nodes."""
+"""Every shipped graph opens in the editor, the editor knows all of its nodes, and
+each lies within a group."""
 
 from __future__ import annotations
 
@@ -7,11 +8,21 @@ import json
 from support.comfyui import PACK
 from support.editor import Editor
 
+# a node that reaches out of the group that its corner is in: a long title widens one
+OUTSIDE = """() => {
+    const graph = app.rootGraph ?? app.graph;
+    return graph.nodes.filter(({ pos, size, flags }) => !flags.collapsed && !graph.groups.some(
+        ({ boundingRect: [x, y, width, height] }) => pos[0] >= x && pos[1] >= y
+            && pos[0] + size[0] <= x + width && pos[1] + size[1] <= y + height,
+    )).map(({ title, size }) => `${title}: ${size[0]} wide`);
+}"""
+
 
 def test_no_graph_has_an_unknown_node(browser, server) -> None:
     editor = Editor(browser, server)
     paths = sorted((PACK / "workflows").glob("*.json"))
     assert paths
+    outside = {}
     for path in paths:
         graph = json.loads(path.read_text(encoding="utf-8"))
         editor.load(graph)
@@ -21,7 +32,10 @@ def test_no_graph_has_an_unknown_node(browser, server) -> None:
                 .filter((type) => !LiteGraph.registered_node_types[type])"""
         )
         assert unknown == [], path.name
+        if found := editor.page.evaluate(OUTSIDE):
+            outside[path.name] = found
         count = editor.page.evaluate("() => (app.rootGraph ?? app.graph).nodes.length")
         assert count == len(graph["nodes"]), path.name
+    assert not outside, "\n".join(map(str, outside.items()))
     assert editor.complaints == []
     editor.page.close()

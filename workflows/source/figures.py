@@ -64,7 +64,7 @@ def source_texts(graph: Graph, stage: Stage) -> None:
     )
     learned = scene.learn(scene.prompt(texts["text"], "Each source prompt"))
     graph.note(
-        "Figure 9 of HiPer: what the source prompt says",
+        "Figure 9 of HiPer: the source prompt",
         "What the source prompt does not say, the tail learns: a prompt that leaves "
         "the pose out binds the pose to the subject. Learning runs once for every prompt.",
     )
@@ -81,7 +81,7 @@ def with_and_without(graph: Graph, stage: Stage) -> None:
     negative = scene.prompt("", "Negative prompt")
     composed = scene.compose(target, embedding)
     graph.note(
-        "Figure 10 of HiPer: without and with the tail",
+        "Figure 10 of HiPer: without and with",
         "The upper row has the prompt alone, the lower row the same prompt and the "
         "same noise with the tail. Only the lower row keeps the subject.",
     )

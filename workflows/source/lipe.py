@@ -118,7 +118,7 @@ def masks(graph: Graph, stage: Stage) -> None:
     inversion = scene.inverted(source)
     latent, found = scene.blended(inversion, target, negative, "Blend with both masks")
     graph.note(
-        "Figure 3 of LIPE: where the picture may change",
+        "Figure 3 of LIPE: the masks",
         "Where the subject was comes from the inversion, where it is being "
         "drawn from each step so far. Outside of both the latents are led back to the inverted "
         "ones. Steps and scheduler must be the same in both nodes.",

@@ -127,7 +127,7 @@ def parts(graph: Graph, stage: Stage) -> None:
         preview_every=0,
     )["embedding"]
     graph.note(
-        "Figure 4 of SeFi-IDE: what each part carries",
+        "Figure 4 of SeFi-IDE: the parts",
         "Keys, values and each stage in turn go back to what the prompt "
         "had there. The paper finds the subject in the values, layout in the early stages and "
         "detail in the late ones.",
