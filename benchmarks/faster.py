@@ -1,4 +1,4 @@
-"""Whether other papers' ways of learning are faster or better than the fast recipe was:
+"""Whether other papers' ways of learning are faster or better than the fast recipe:
 `python benchmarks/faster.py --json`.
 
 Each alone, on the animals that settings are chosen on (`--unseen`: on others), with several seeds.
@@ -32,6 +32,7 @@ from hiper.learning.terms import loss
 MARKS = (60, 120)
 RATE, TOKENS = Showing.learning_rate, Showing.tokens
 NORMAL = 1.96
+BASE = "fast, antithetic"
 SEEN = ("identity_closed", "identity_given_prompt", "pose", "ground")
 
 
@@ -103,7 +104,7 @@ class Study:
 
 
 def compared(rows: Tensor, base: Tensor) -> dict[str, object]:
-    """Means, and how far identity is from that of "fast before", with the 95 % interval over
+    """Means, and how far identity is from the base's, with the 95 % interval over
     animals."""
     means = dict(zip(SEEN, rows.mean(1), strict=True))
     apart = (rows - base)[0]
@@ -116,10 +117,10 @@ def compared(rows: Tensor, base: Tensor) -> dict[str, object]:
 
 
 def compare(study: Study, ways: list[Way], marks: tuple[int, ...]) -> list[dict]:
-    """Every way at every mark, beside what fast was before."""
-    before = next(way for way in WAYS if way.name == "fast before")
+    """Every way at every mark, beside the base."""
+    base_way = next(way for way in WAYS if way.name == BASE)
     learned, rows, base = {}, [], {}
-    for way in [before, *(way for way in ways if way is not before)]:
+    for way in [base_way, *(way for way in ways if way is not base_way)]:
         # what happens after learning needs none of its own
         learning = replace(way, name="", pull=0.0, own_length=False, strength=1.0)
         if learning not in learned:

@@ -139,10 +139,9 @@ class LearnHiperEmbedding(io.ComfyNode):
                     default="fast",
                     tooltip="paper: Adam at the given learning rate, every sample by chance, the "
                     "last tail. fast: 60 times the learning rate at first and falling, relative to "
-                    "the size of the text encoder's vectors, timesteps spread without gaps and "
-                    "mostly noisy, no vector longer than the one it replaces, and the mean of "
-                    "the late tails; on the demo model, where it was measured, it gets further in "
-                    "fewer steps.",
+                    "the size of the text encoder's vectors, timesteps spread evenly, no vector "
+                    "longer than the one it replaces, and the mean of the late tails; on the demo "
+                    "model, where it was measured, it gets further in fewer steps.",
                     advanced=True,
                     optional=True,
                 ),

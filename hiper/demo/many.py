@@ -38,8 +38,7 @@ def learn_many(
     tails = own[::pictures, None, None].repeat(1, *parts, 1, 1)
     denoiser = DemoDenoiser(model, head)
     optimiser = optimiser_of(tails, settings.learning_rate, settings.recipe)
-    recipe = settings.recipe.of_stages(parts[0])
-    draws = [Draws(recipe, settings.seed, times) for _ in prompts]
+    draws = [Draws(settings.recipe, settings.seed, times) for _ in prompts]
     inside, where = (
         None if each is None else each.repeat_interleave(times, 0) for each in (mask, region)
     )

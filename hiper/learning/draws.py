@@ -45,8 +45,6 @@ class Draws:
         sample = draw(self._generator, clean, self._batch_size)
         if self._recipe.spread:
             sample = replace(sample, u=self._spread(sample.u))
-        if self._recipe.logit_normal is not None:
-            sample = replace(sample, u=logit_normal(sample.u, *self._recipe.logit_normal))
         self._count += self._batch_size
         return sample
 
@@ -56,9 +54,3 @@ class Draws:
             self._start = float(u[0])
         steps = torch.arange(self._count, self._count + len(u), dtype=torch.float64)
         return ((self._start + steps * GOLDEN) % 1.0).float().clamp(max=1 - 2**-24)
-
-
-def logit_normal(u: Tensor, mean: float, deviation: float) -> Tensor:
-    """Even u to those whose logit is a normal number."""
-    number = torch.special.ndtri(u.double().clamp(1e-4, 1 - 1e-4))
-    return torch.sigmoid(mean + deviation * number).float()

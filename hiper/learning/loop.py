@@ -116,8 +116,7 @@ class LearningRun:
     def _begin(self) -> None:
         settings = self.settings
         rate = settings.learning_rate / 2**self.halvings
-        recipe = settings.recipe.of_stages(self._first.shape[-4])
-        self._draws = Draws(recipe, settings.seed, settings.batch_size)
+        self._draws = Draws(settings.recipe, settings.seed, settings.batch_size)
         self._optimiser = optimiser_of(
             self._first, rate, settings.recipe, self._loss_scale, self._size
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -17,24 +17,14 @@ class Recipe:
     settles: float = 0.0  # steps after which the rate falls as 1/√; 0 keeps it as it is
     bound: float = 0.0  # how many times as long as at first a vector may get; 0 is any length
     strength: float = 0.8  # α that its tails do best at
-    # mean and deviation of logit(u), as Stable Diffusion 3 was trained (Esser et al. 2024)
-    logit_normal: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.average < 1:
             raise ValueError(f"average is {self.average}: choose one from 0 to below 1.")
         if self.settles < 0:
             raise ValueError(f"settles is {self.settles}: choose 0 for a steady rate, or more.")
-        if self.logit_normal is not None and not self.logit_normal[1] > 0:
-            raise ValueError(
-                f"logit_normal has a deviation of {self.logit_normal[1]}: choose one above 0."
-            )
         if self.bound < 0:
             raise ValueError(f"bound is {self.bound}: choose 0 for none, or more.")
-
-    def of_stages(self, stages: int) -> Recipe:
-        """Each of several stages wants its share of the timesteps, so that they are even there."""
-        return self if stages == 1 else replace(self, logit_normal=None)
 
     def rate_at(self, step: int) -> float:
         """Large steps at first, smaller ones as the tail comes near; steps count from 0."""
@@ -42,11 +32,10 @@ class Recipe:
 
 
 PAPER = Recipe()
-# large steps first, mostly where noise hides the picture's details; averaging makes them bearable,
-# and the bound keeps what was learned from drowning the head
+# large steps first; averaging makes them bearable, and the bound keeps what was learned from
+# drowning the head
 FAST = Recipe(
     spread=True,
-    logit_normal=(0.8, 1.0),
     average=0.98,
     rate=60.0,
     relative=True,

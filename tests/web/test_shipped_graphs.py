@@ -1,12 +1,17 @@
-"""Every shipped graph opens in the editor, the editor knows all of its nodes, and
-each lies within a group."""
+"""Every shipped graph opens in the editor: the editor knows all of its nodes, each lies within a
+group, and what Run sends is what the graph was made to be."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from support.comfyui import PACK
 from support.editor import Editor
+
+from workflows.source.prompt import to_prompt
+
+EXTRA = ("upload", "preview_mode", "preview_text", "previewMode")
 
 # a node that reaches out of the group that its corner is in: a long title widens one
 OUTSIDE = """() => {
@@ -18,11 +23,16 @@ OUTSIDE = """() => {
 }"""
 
 
+def plain(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Without what the editor's own widgets send beside a node's inputs."""
+    return {name: value for name, value in inputs.items() if name not in EXTRA}
+
+
 def test_no_graph_has_an_unknown_node(browser, server) -> None:
     editor = Editor(browser, server)
     paths = sorted((PACK / "workflows").glob("*.json"))
     assert paths
-    outside = {}
+    outside, definitions = {}, server.get("/object_info")
     for path in paths:
         graph = json.loads(path.read_text(encoding="utf-8"))
         editor.load(graph)
@@ -32,6 +42,9 @@ def test_no_graph_has_an_unknown_node(browser, server) -> None:
                 .filter((type) => !LiteGraph.registered_node_types[type])"""
         )
         assert unknown == [], path.name
+        sent = editor.page.evaluate("async () => (await app.graphToPrompt()).output")
+        for number, node in to_prompt(graph, definitions).items():
+            assert plain(sent[number]["inputs"]) == plain(node["inputs"]), f"{path.name}: {number}"
         if found := editor.page.evaluate(OUTSIDE):
             outside[path.name] = found
         count = editor.page.evaluate("() => (app.rootGraph ?? app.graph).nodes.length")

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 GROWING = "COMFY_AUTOGROW_V3"
+SEEDS = ("seed", "noise_seed")
 WIDGET_TYPES = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
 
 
@@ -65,9 +66,10 @@ def default_of(spec: list) -> Any:
     return {"INT": 0, "FLOAT": 0.0, "STRING": "", "BOOLEAN": False}[spec[0]]
 
 
-def companions(spec: list) -> list[Any]:
-    """The values of the extra widgets that the editor puts behind some."""
+def companions(name: str, spec: list) -> list[Any]:
+    """The values of the extra widgets that the editor puts behind some; a seed has one by its
+    name."""
     options = options_of(spec)
-    if options.get("control_after_generate"):
+    if options.get("control_after_generate", spec[0] == "INT" and name in SEEDS):
         return ["fixed"]
     return ["image"] if options.get("image_upload") else []

@@ -188,5 +188,5 @@ class Graph:
             if not is_widget(spec):
                 continue
             entry["widgets_values"].append(node.values.get(name, default_of(spec)))
-            entry["widgets_values"] += companions(spec)
+            entry["widgets_values"] += companions(name, spec)
         return entry

@@ -36,17 +36,17 @@ class Sized(Protocol):
 def node_height(definition: dict[str, Any], preview: int, text_height: int) -> int:
     """Without its title bar."""
     known = specs(definition)
-    widgets = [spec for spec in known.values() if is_widget(spec)]
+    widgets = {name: spec for name, spec in known.items() if is_widget(spec)}
     slots = max(len(known) - len(widgets), len(definition["output"]))
     classic = 20 * slots + 6 + (8 if widgets else 0)
     modern = 22 * slots + 10 + (8 if widgets else 0)
-    for spec in widgets:
+    for name, spec in widgets.items():
         tall = text_height if options_of(spec).get("multiline") else 0
-        classic += (tall or 24) + 24 * len(companions(spec))
+        classic += (tall or 24) + 24 * len(companions(name, spec))
         modern += 0 if options_of(spec).get("advanced") else tall or 26
     if definition["python_module"].startswith("custom_nodes"):
         modern += 23  # the pack's name
-    if any(options_of(spec).get("advanced") for spec in widgets):
+    if any(options_of(spec).get("advanced") for spec in widgets.values()):
         modern += 28  # Show advanced inputs
     name = definition["name"]
     least = PICTURE if name in PICTURED else LIVE_PREVIEW if name in LIVE else 0

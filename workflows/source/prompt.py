@@ -36,7 +36,7 @@ def widget_values(node: dict[str, Any], definition: dict[str, Any]) -> dict[str,
         if position >= len(node["widgets_values"]):
             raise ValueError(f"Node {node['id']} ({node['type']}) has no value for {name!r}.")
         values[name] = node["widgets_values"][position]
-        position += 1 + len(companions(spec))
+        position += 1 + len(companions(name, spec))
     if position != len(node["widgets_values"]):
         raise ValueError(
             f"Node {node['id']} ({node['type']}) has {len(node['widgets_values'])} values; its "

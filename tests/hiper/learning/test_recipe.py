@@ -37,29 +37,6 @@ def test_any_run_of_spread_timesteps_is_even(batch_size: int, seed: int) -> None
         assert gaps.max() < 2.0 / 40  # by chance the largest of 40 gaps is near 4/40
 
 
-@pytest.mark.parametrize("spread", [False, True])
-def test_logit_normal_timesteps_have_their_mean_and_deviation(spread: bool) -> None:
-    recipe = Recipe(spread=spread, logit_normal=(0.8, 0.5))
-    u = torch.cat([s.u for s in drawn(recipe, 4000)])
-    assert u.min() > 0 and u.max() < 1
-    numbers = u.logit()
-    assert float(numbers.mean()) == pytest.approx(0.8, abs=0.03)
-    assert float(numbers.std()) == pytest.approx(0.5, abs=0.03)
-    even = torch.cat([s.u for s in drawn(Recipe(spread=spread), 4000)])
-    assert torch.equal(u.argsort(), even.argsort())
-
-
-def test_every_stage_gets_even_timesteps() -> None:
-    recipe = Recipe(rate=3.0, logit_normal=(0.8, 1.0))
-    assert recipe.of_stages(1) == recipe
-    assert recipe.of_stages(5) == Recipe(rate=3.0)
-
-
-def test_timesteps_that_are_all_the_same_are_refused() -> None:
-    with pytest.raises(ValueError, match="a deviation of 0: choose one above 0"):
-        Recipe(logit_normal=(0.8, 0))
-
-
 def test_the_average_starts_at_the_tail_and_forgets_its_start() -> None:
     plain, average = Average(torch.ones(3), 0.0), Average(torch.ones(3), 0.9)
     for value in range(1, 200):
