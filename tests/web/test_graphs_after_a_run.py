@@ -19,12 +19,14 @@ GRAPHS = (
     "10_step_by_step_demo",
     "12_attention_compared_demo",
     "13_edit_a_picture_demo",
+    "15_edit_with_a_tuned_model_demo",
 )
 # as few steps as show a live preview
 QUICK = {
     "HiPerLearnEmbedding": {"steps": 2, "preview_every": 1},
     "KSampler": {"steps": 2},
     "HiPerEditPicture": {"steps": 2},
+    "TrainLoraNode": {"steps": 2},
 }
 # every node as it is drawn: left, top, right, bottom
 BOXES = """() => {

@@ -44,8 +44,9 @@ def node_height(definition: dict[str, Any], preview: int, text_height: int) -> i
         tall = text_height if options_of(spec).get("multiline") else 0
         classic += (tall or 24) + 24 * len(companions(name, spec))
         modern += 0 if options_of(spec).get("advanced") else tall or 26
-    if definition["python_module"].startswith("custom_nodes"):
-        modern += 23  # the pack's name
+    badged = definition.get("experimental") or definition.get("deprecated")
+    if badged or definition["python_module"].startswith("custom_nodes"):
+        modern += 23  # BETA, or the pack's name
     if any(options_of(spec).get("advanced") for spec in widgets.values()):
         modern += 28  # Show advanced inputs
     name = definition["name"]

@@ -193,6 +193,7 @@ def tuned_prior(graph: Graph, stage: Stage) -> None:
     graph.group("3 · Tune")
     trained = graph.node(
         "TrainLoraNode",
+        preview=30,  # in Nodes 2.0 so many rows are taller than a few
         model=scene.model,
         latents=latents,
         positive=prompts,
