@@ -105,7 +105,6 @@ class _Page:
         self.gap = max(2, cell // 42)
         self.margin = max(10, cell // 14)
 
-        self.title_height = round(self.text * 2.4) if labels.title else 0
         self.above = [wrapped(text, self.text, self.width) for text in labels.columns]
         self.beside = [wrapped(text, self.text, round(self.width * 0.8)) for text in labels.rows]
         lines = max((len(text) for text in self.above), default=0)
@@ -113,14 +112,16 @@ class _Page:
         self.caption = lines * self.line + self.gap if self.captioned else 0
         if source is not None and labels.source:
             lines = max(lines, 1)
-        self.top = self.margin + self.title_height
-        self.top += lines * self.line + self.gap if lines and not self.captioned else 0
         self.source_width = self.width + 6 * self.gap if source is not None else 0
         widest = max(
             (measured(line, self.text) for text in self.beside for line in text), default=0
         )
         self.left = self.margin + self.source_width + (widest + 2 * self.gap if widest else 0)
         right = self.left + self.columns * (self.width + self.gap) - self.gap + self.margin
+        self.title = wrapped(labels.title, self._title_size, right - 2 * self.margin)
+        self.top = self.margin + len(self.title) * self._title_line
+        self.top += round(self.text * 2.4) - self._title_line if self.title else 0
+        self.top += lines * self.line + self.gap if lines and not self.captioned else 0
         bottom = self._row(self.rows - 1) + self.height + self.margin
         self.size = right, bottom
         if max(self.size) > LARGEST_SIDE:
@@ -129,12 +130,21 @@ class _Page:
                 f"choose a cell below {cell}, or fewer pictures."
             )
 
+    @property
+    def _title_size(self) -> int:
+        return round(self.text * 1.4)
+
+    @property
+    def _title_line(self) -> int:
+        return round(self._title_size * 1.3)
+
     def drawn(self) -> Image.Image:
         page = Image.new("RGB", self.size, PAGE)
         draw = ImageDraw.Draw(page)
-        if self.labels.title:
-            text, font = lettering(self.labels.title, round(self.text * 1.4))
-            draw.text((self.margin, self.margin), text, INK, font, anchor="lt")
+        for number, line in enumerate(self.title):
+            text, font = lettering(line, self._title_size)
+            y = self.margin + number * self._title_line
+            draw.text((self.margin, y), text, INK, font, anchor="lt")
         for place, lines in enumerate(self.above):
             row, column = divmod(place, self.columns)
             x = self.left + column * (self.width + self.gap) + self.width // 2

@@ -55,6 +55,18 @@ def test_labels_and_source_take_room_beside_the_pictures_and_never_cover_them():
     assert (above < 128).any(), "no label was drawn above the pictures"
 
 
+def test_a_title_that_is_wider_than_the_page_goes_on_in_a_second_line():
+    title = "blue: where it was, orange: where it is being drawn"
+    page, short = (picture_grid(blocks(2), (1, 2), Labels(text), 96) for text in (title, "blue"))
+    assert page.width == short.width and page.height > short.height
+    above = np.asarray(page.convert("L"))[: regions(page, COLOURS[0])[1]]
+    inked = np.flatnonzero((above < 128).any(0))
+    assert inked.max() < page.width - 8, "the title reaches the page's edge"
+    assert (
+        page.height - short.height == regions(page, COLOURS[0])[1] - regions(short, COLOURS[0])[1]
+    )
+
+
 def test_pictures_of_other_shapes_stay_whole():
     wide, high = Image.new("RGB", (80, 40), COLOURS[0]), Image.new("RGB", (40, 80), COLOURS[1])
     page = picture_grid([wide, high], (1, 2), Labels(), cell=80)
