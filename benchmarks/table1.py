@@ -169,7 +169,6 @@ def main() -> None:
     find_comfyui()
     seed = 1 if given.choose else given.seed
     wanted = {"animals": given.animals, "seed": seed}
-    before = kept(given.kept, wanted)
     table, found = Table(given.animals, seed, given.batch), []
 
     def keep(row: dict) -> None:
@@ -177,9 +176,11 @@ def main() -> None:
         found.append(row)
 
     if given.choose:
+        before = kept(given.kept, wanted)
         for name in given.methods or AMONG:
             for how in AMONG[name]:
                 keep({"method": name, "how": str(how), **table.row(MAKE[name](how))})
+        result = joined(before, wanted | {"rows": found})
     else:
         for row in rows():
             if given.methods and row.name not in given.methods:
@@ -187,10 +188,11 @@ def main() -> None:
             if given.settings and row.settings not in given.settings:
                 continue
             named = {"method": row.name, "settings": row.settings}
-            keep(named | table.row(row.of()))
+            keep(named | wanted | table.row(row.of()))
         if not given.methods or "LIPE" in given.methods:
-            keep(by_lipe(table, 200, seed))
-    result = joined(before, wanted | {"rows": found})
+            keep(by_lipe(table, 200, seed) | wanted)
+        before = {"rows": json.loads(given.kept.read_text(encoding="utf-8")) if given.kept else []}
+        result = joined(before, {"rows": found})["rows"]
     print(json.dumps(result, indent=1 if given.json else 2))
 
 
