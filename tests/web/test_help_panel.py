@@ -32,6 +32,8 @@ def editor(request, browser, server) -> Iterator[Editor]:
     settings = {"Comfy.VueNodes.Enabled": True, "Comfy.Locale": request.param}
     opened = Editor(browser, server, **settings, **{"Comfy.Canvas.SelectionToolbox": True})
     opened.page.set_viewport_size(SMALL)
+    # the editor's own first graph comes late on a busy machine, and would replace the test's
+    opened.page.wait_for_function("() => (app.rootGraph ?? app.graph)?.nodes.length > 0")
     yield opened
     # ComfyUI asks for a page in English under the language's name first, and has the other then
     missed = [] if request.param != "en" else [MISSED] * len(NODES)
