@@ -24,7 +24,6 @@ from benchmarks.ways import WAYS, WORD, OtherDraws, Way
 from hiper.demo.grounding import inside
 from hiper.demo.measures import look, redrawn
 from hiper.demo.model import DemoDenoiser
-from hiper.demo.scene import GROUNDS, POSES
 from hiper.demo.showing import Showing
 from hiper.embedding import split
 from hiper.learning.terms import loss
@@ -57,14 +56,11 @@ class Study:
 
     def seen(self, contexts: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Identity distance, pose and ground of contexts `(A, 77, 128)` a seed."""
-        bench, rows = self.bench, []
-        poses = torch.tensor([POSES.index(case.pose) for case in self.cases])
-        grounds = torch.tensor([GROUNDS.index(case.ground) for case in self.cases])
-        for seed, context in enumerate(contexts):
-            seen = look(bench.analyser, bench.model, bench.sampled(context, 10 + seed))
-            off = self._source.coat_distance(seen)
-            rows.append((off, (seen.pose == poses).float(), (seen.ground == grounds).float()))
-        off, pose, ground = (torch.stack(each) for each in zip(*rows, strict=True))
+        rows = [
+            self.bench.compared(self._source, self.cases, self.bench.sampled(context, 10 + seed))
+            for seed, context in enumerate(contexts)
+        ]
+        off, pose, ground = (torch.stack(each).float() for each in zip(*rows, strict=True))
         return off, pose, ground
 
     def learned(self, way: Way, marks: tuple[int, ...]) -> dict[int, list[Tensor]]:
@@ -104,8 +100,7 @@ class Study:
 
 
 def compared(rows: Tensor, base: Tensor) -> dict[str, object]:
-    """Means, and how far identity is from the base's, with the 95 % interval over
-    animals."""
+    """Means, and how far identity is from the base's, with the 95 % interval over animals."""
     means = dict(zip(SEEN, rows.mean(1), strict=True))
     apart = (rows - base)[0]
     spread = NORMAL * float(apart.std()) / len(apart) ** 0.5

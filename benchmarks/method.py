@@ -23,9 +23,10 @@ from benchmarks.patterns import by_pattern
 from benchmarks.prompting import prompting, two_animals
 from hiper.demo import analyser as analysing
 from hiper.demo import train_analyser
+from hiper.demo.analyser import Seen
 from hiper.demo.captions import PLACES, nameless_coat, prompt, random_scene
 from hiper.demo.many import learn_many
-from hiper.demo.measures import closed, look, malformed, redrawn, share
+from hiper.demo.measures import closed, look, malformed, redrawn
 from hiper.demo.model import WEIGHTS, DemoModel, load, sample
 from hiper.demo.scene import GROUNDS, POSES, Scene
 from hiper.demo.showing import Showing
@@ -149,12 +150,16 @@ class Bench:
     def judged(self, cases: list[Case], latents: Tensor) -> dict[str, float]:
         """Identity distance to the source, and how often pose and ground are as asked for."""
         source = look(self.analyser, self.model, redrawn(self.model, [c.scene for c in cases]))
+        found = self.compared(source, cases, latents)
+        keys = ("identity_distance", "pose_found", "ground_found")
+        return {k: round(float(v.float().mean()), 4) for k, v in zip(keys, found, strict=True)}
+
+    def compared(self, source: Seen, cases: list[Case], latents: Tensor) -> tuple[Tensor, ...]:
+        """Each picture's coat's distance to the source's, whether pose, and ground is right."""
         seen = look(self.analyser, self.model, latents)
-        return {
-            "identity_distance": round(float(source.coat_distance(seen).mean()), 4),
-            "pose_found": share(seen.pose, [case.pose for case in cases], POSES),
-            "ground_found": share(seen.ground, [case.ground for case in cases], GROUNDS),
-        }
+        poses = torch.tensor([POSES.index(case.pose) for case in cases])
+        grounds = torch.tensor([GROUNDS.index(case.ground) for case in cases])
+        return source.coat_distance(seen), seen.pose == poses, seen.ground == grounds
 
     def best(self, cases: list[Case]) -> dict[str, float]:
         scenes = [case.scene.doing(case.pose, case.ground) for case in cases]

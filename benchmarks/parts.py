@@ -9,7 +9,15 @@ from typing import Any
 Result = dict[str, Any]
 # what a row is called by: a part that measured it again has the last word
 NAMES = (
-    *("method", "settings", "how", "prior", "way", "focus", "strength", "without", "rate"),
+    "method",
+    "settings",
+    "how",
+    "prior",
+    "way",
+    "focus",
+    "strength",
+    "without",
+    "rate",
     "evaluations",
 )
 

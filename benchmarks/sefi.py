@@ -27,7 +27,6 @@ from hiper.demo.grounding import inside, inside_over_outside
 from hiper.demo.many import learn_many
 from hiper.demo.measures import closed, look, redrawn
 from hiper.demo.model import DemoDenoiser, sample
-from hiper.demo.scene import GROUNDS, POSES
 from hiper.demo.showing import Showing
 from hiper.embedding import begins, equal_starts, in_force, join, keys_and_values, split
 from hiper.learning.focus import Focus
@@ -90,10 +89,7 @@ class Sefi:
 
     def distances(self, latents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Each picture's coat's distance to the source's, whether pose, and ground is right."""
-        seen = look(self.bench.analyser, self.model, latents)
-        poses = torch.tensor([POSES.index(case.pose) for case in self.cases])
-        grounds = torch.tensor([GROUNDS.index(case.ground) for case in self.cases])
-        return self.source.coat_distance(seen), seen.pose == poses, seen.ground == grounds
+        return self.bench.compared(self.source, self.cases, latents)
 
     def learned(self, way: Way) -> Tensor:
         """Tails `(P, stages, roles, N, 128)` from pictures with the prompt "a {animal}"."""

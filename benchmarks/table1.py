@@ -25,7 +25,6 @@ from benchmarks.parts import joined, kept
 from benchmarks.table1 import dreambooth, edit, imagic, lora, tails, textual_inversion
 from benchmarks.table1.contender import Meter, Method, Task
 from hiper.demo.measures import closed, look, redrawn
-from hiper.demo.scene import GROUNDS, POSES
 
 OWN_GROUND = "the pose alone, on the picture's own ground"
 
@@ -122,11 +121,7 @@ class Table:
         self._best = self._seen(redrawn(bench.model, scenes), cases)[0]
 
     def _seen(self, latents: torch.Tensor, cases: list[Case]) -> tuple[torch.Tensor, ...]:
-        bench = self.task.bench
-        seen = look(bench.analyser, bench.model, latents)
-        poses = torch.tensor([POSES.index(case.pose) for case in cases])
-        grounds = torch.tensor([GROUNDS.index(case.ground) for case in cases])
-        return self._source.coat_distance(seen), seen.pose == poses, seen.ground == grounds
+        return self.task.bench.compared(self._source, cases, latents)
 
     def row(self, method: Method, cases: list[Case] | None = None) -> dict[str, object]:
         """Identity, edit and cost of a method, over all animals; cost for each of them."""

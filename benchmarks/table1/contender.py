@@ -52,8 +52,8 @@ class Task:
     def model(self) -> DemoModel:
         return self.bench.model
 
-    def one(self, number: int) -> Task:
-        part = slice(number, number + 1)
+    def part(self, first: int, count: int) -> Task:
+        part = slice(first, first + count)
         return Task(self.bench, self.cases[part], self.clean[part], self.noise[part])
 
     def targets(self) -> Tensor:
@@ -97,17 +97,19 @@ def frozen(model: DemoModel) -> DemoModel:
     return model
 
 
-def some_at_a_time(learn: Callable[[Task, Meter], Tensor]) -> Method:
+def some_at_a_time(learn: Callable[[Task, Meter], Tensor], most: int | None = None) -> Method:
     """A method that leaves the weights alone, so that several animals share a batch."""
 
     def method(task: Task, meter: Meter) -> Tensor:
-        found, count = [], task.bench.batch
+        found, count = [], most or task.bench.batch
         for first in range(0, len(task.cases), count):
-            part = slice(first, first + count)
-            meter.bytes = 0
-            some = Task(task.bench, task.cases[part], task.clean[part], task.noise[part])
+            kept, meter.bytes = meter.bytes, 0
+            some = task.part(first, count)
             found.append(learn(some, meter))
-            task.bench.say(f"{first + len(some.cases)} of {len(task.cases)} animals")
+            meter.bytes = max(kept, meter.bytes)
+            done = first + len(some.cases)
+            if done % 10 == 0:
+                task.bench.say(f"{done} of {len(task.cases)} animals")
         return torch.cat(found)
 
     return method
@@ -115,15 +117,4 @@ def some_at_a_time(learn: Callable[[Task, Meter], Tensor]) -> Method:
 
 def one_by_one(learn: Callable[[Task, Meter], Tensor]) -> Method:
     """A method whose weights are each animal's own."""
-
-    def method(task: Task, meter: Meter) -> Tensor:
-        found = []
-        for number in range(len(task.cases)):
-            kept, meter.bytes = meter.bytes, 0
-            found.append(learn(task.one(number), meter))
-            meter.bytes = max(kept, meter.bytes)
-            if (number + 1) % 10 == 0:
-                task.bench.say(f"{number + 1} of {len(task.cases)} animals")
-        return torch.cat(found)
-
-    return method
+    return some_at_a_time(learn, most=1)

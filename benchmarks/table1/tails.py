@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -41,13 +42,10 @@ SEFI_CHOSEN = Tails("fast", 200, 1.0, 3e-3, to_mask=True)
 
 
 def tails(how: Tails):
-    def learn(task: Task, meter: Meter) -> Tensor:
-        return _of(task, how, meter)
-
-    return some_at_a_time(learn)
+    return some_at_a_time(partial(_of, how))
 
 
-def _of(task: Task, how: Tails, meter: Meter) -> Tensor:
+def _of(how: Tails, task: Task, meter: Meter) -> Tensor:
     texts = [case.source for case in task.cases]
     terms, region = EQUATION_4, None
     if how.focus:
