@@ -29,7 +29,7 @@ from hiper.embedding import split
 from hiper.learning.terms import loss
 
 MARKS = (60, 120)
-RATE, TOKENS = Showing.learning_rate, Showing.tokens
+RATE = Showing.learning_rate
 NORMAL = 1.96
 BASE = "fast, antithetic"
 SEEN = ("identity_closed", "identity_given_prompt", "pose", "ground")
@@ -44,9 +44,8 @@ class Study:
         scenes = [case.scene for case in self.cases]
         self.clean = redrawn(bench.model, scenes)
         self.region = torch.stack([inside(scene, 16) for scene in scenes])[:, None]
-        source = bench.encoded([case.source for case in self.cases])
-        self.head, self.own = split(source, TOKENS)
-        self.word = source[:, WORD][:, None, None, None]
+        self.source = bench.encoded([case.source for case in self.cases])
+        self.word = self.source[:, WORD][:, None, None, None]
         self.target = bench.encoded([case.target for case in self.cases])
         self._source = look(bench.analyser, bench.model, self.clean)
         self.chance = self.seen([self.target] * seeds)[0]
@@ -73,13 +72,14 @@ class Study:
         return found
 
     def _one(self, way: Way, marks: tuple[int, ...], seed: int) -> dict[int, Tensor]:
-        denoiser, found = DemoDenoiser(self.bench.model, self.head), {}
-        tails = way.begin(self.own[:, None, None], self.word)
+        head, own = split(self.source, way.tokens)
+        denoiser, found = DemoDenoiser(self.bench.model, head), {}
+        tails = way.begin(own[:, None, None], self.word)
         optimiser = way.optimiser(tails, self.word, RATE)
         draws = [OtherDraws(way, seed) for _ in self.cases]
-        reference, terms = torch.arange(len(self.cases)), way.terms(TOKENS)
+        reference, terms = torch.arange(len(self.cases)), way.terms()
         for step in range(max(marks)):
-            drawn = [own.next(one[None]) for own, one in zip(draws, self.clean, strict=True)]
+            drawn = [each.next(one[None]) for each, one in zip(draws, self.clean, strict=True)]
             u, noise = (torch.cat([getattr(one, key) for one in drawn]) for key in ("u", "noise"))
             tails = optimiser.tail
             mask = self.region.clamp(min=0.05) if way.masked else None
@@ -92,7 +92,7 @@ class Study:
 
     def judged(self, way: Way, tails: list[Tensor]) -> Tensor:
         """`SEEN` of each animal `(4, animals)`, the mean over seeds."""
-        head, own = split(self.target, TOKENS)
+        head, own = split(self.target, way.tokens)
         told = [torch.cat([head, way.strength * way.pulled(each, own)], 1) for each in tails]
         off, pose, ground = self.seen(told)
         gained = (self.chance - off) / self.frame

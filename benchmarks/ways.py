@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from hiper.attention.calls import CROSS, AttentionCall, shares_of
+from hiper.demo.showing import Showing
 from hiper.learning.draws import Draw, Draws
 from hiper.learning.objective import Prediction
 from hiper.learning.optimiser import Average, TailOptimiser
@@ -90,6 +91,7 @@ class Way:
 
     name: str
     recipe: Recipe = FAST
+    tokens: int = Showing.tokens
     antithetic: bool = True  # as fast had it until these were compared
     times: Times | None = None
     from_word: float = 0.0  # share of the class word's vector in the first tail
@@ -100,8 +102,8 @@ class Way:
     own_length: bool = False  # and the length that those have
     strength: float = 1.0
 
-    def terms(self, tokens: int) -> tuple[Weighted, ...]:
-        more = (Weighted(Moments(tokens), self.moments),) if self.moments else ()
+    def terms(self) -> tuple[Weighted, ...]:
+        more = (Weighted(Moments(self.tokens), self.moments),) if self.moments else ()
         return (*EQUATION_4, *more)
 
     def begin(self, own: Tensor, word: Tensor) -> Tensor:
@@ -208,6 +210,8 @@ WAYS = (
     Way("α = 0.9", strength=0.9),
     Way("twice the rate", replace(FAST, rate=120.0)),
     Way("half the rate", replace(FAST, rate=30.0)),
+    Way("10 tokens", tokens=10, antithetic=False),
+    Way("20 tokens", tokens=20, antithetic=False),
     NOISIER,
     replace(NOISIER, name="noisier still, not antithetic", times=Normal(1.4)),
     replace(NOISIER, name="noisier, not antithetic, from the class word", from_word=0.9),
