@@ -101,7 +101,8 @@ class _Page:
         self.width, self.height = cell, max(1, round(cell * ratio))
         self.pictures = [fitted(picture, self.width, self.height) for picture in pictures]
         self.text = max(11, round(cell * 0.062))
-        self.line = round(self.text * 1.3)
+        self.line = line_of(self.text)
+        self.title_text = round(self.text * 1.4)
         self.gap = max(2, cell // 42)
         self.margin = max(10, cell // 14)
 
@@ -118,9 +119,9 @@ class _Page:
         )
         self.left = self.margin + self.source_width + (widest + 2 * self.gap if widest else 0)
         right = self.left + self.columns * (self.width + self.gap) - self.gap + self.margin
-        self.title = wrapped(labels.title, self._title_size, right - 2 * self.margin)
-        self.top = self.margin + len(self.title) * self._title_line
-        self.top += round(self.text * 2.4) - self._title_line if self.title else 0
+        self.title = wrapped(labels.title, self.title_text, right - 2 * self.margin)
+        more = (len(self.title) - 1) * line_of(self.title_text)  # than one line
+        self.top = self.margin + (round(self.text * 2.4) + more if self.title else 0)
         self.top += lines * self.line + self.gap if lines and not self.captioned else 0
         bottom = self._row(self.rows - 1) + self.height + self.margin
         self.size = right, bottom
@@ -130,21 +131,10 @@ class _Page:
                 f"choose a cell below {cell}, or fewer pictures."
             )
 
-    @property
-    def _title_size(self) -> int:
-        return round(self.text * 1.4)
-
-    @property
-    def _title_line(self) -> int:
-        return round(self._title_size * 1.3)
-
     def drawn(self) -> Image.Image:
         page = Image.new("RGB", self.size, PAGE)
         draw = ImageDraw.Draw(page)
-        for number, line in enumerate(self.title):
-            text, font = lettering(line, self._title_size)
-            y = self.margin + number * self._title_line
-            draw.text((self.margin, y), text, INK, font, anchor="lt")
+        self._lines(draw, self.title, self.margin, self.margin, "lt", self.title_text)
         for place, lines in enumerate(self.above):
             row, column = divmod(place, self.columns)
             x = self.left + column * (self.width + self.gap) + self.width // 2
@@ -175,11 +165,23 @@ class _Page:
         draw.line([x, self._row(0), x, self._row(self.rows - 1) + self.height - 1], FRAME, 1)
 
     def _lines(
-        self, draw: ImageDraw.ImageDraw, lines: Sequence[str], x: int, y: int, anchor: str
+        self,
+        draw: ImageDraw.ImageDraw,
+        lines: Sequence[str],
+        x: int,
+        y: int,
+        anchor: str,
+        size: int | None = None,
     ) -> None:
+        size = size or self.text
         for number, line in enumerate(lines):
-            text, font = lettering(line, self.text)
-            draw.text((x, y + number * self.line), text, INK, font, anchor=anchor)
+            text, font = lettering(line, size)
+            draw.text((x, y + number * line_of(size)), text, INK, font, anchor=anchor)
+
+
+def line_of(size: int) -> int:
+    """Height in pixels of a line of this lettering."""
+    return round(size * 1.3)
 
 
 def fitted(picture: Image.Image, width: int, height: int) -> Image.Image:

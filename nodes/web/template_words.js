@@ -5,7 +5,7 @@ import { app } from "../../scripts/app.js";
 const LANGUAGES = ["ko", "zh", "ja"];
 const NOTES = new Set(["Note", "MarkdownNote"]);
 
-let dictionary = null; // each text in English and in the languages, in their order
+let dictionary = null; // a text in any language -> it in English, then in each of LANGUAGES
 
 app.registerExtension({
   name: "HiPer.TemplateWords",
@@ -16,7 +16,11 @@ app.registerExtension({
     const language = app.extensionManager.setting.get("Comfy.Locale");
     dictionary ??= read();
     const words = await dictionary;
-    const into = (text) => translated(text, words, language);
+    // a graph may have been saved in another language than today's; null: not a template's text
+    const into = (text) => {
+      const known = words.get(text);
+      return known ? (known[1 + LANGUAGES.indexOf(language)] ?? known[0]) : null;
+    };
     // a template, or what came of one: titles in other people's graphs are their own
     if (!nodes.some((node) => NOTES.has(node.type) && into(noteOf(node)) !== null)) return;
     for (const node of nodes) {
@@ -36,17 +40,7 @@ function noteOf(node) {
   return node.widgets_values?.[0];
 }
 
-/** A graph may have been saved in another language than today's; null for what is not a template's. */
-function translated(text, words, language) {
-  for (const [english, ...others] of words) {
-    if (english === text || others.includes(text)) {
-      return others[LANGUAGES.indexOf(language)] ?? english;
-    }
-  }
-  return null;
-}
-
-/** None where a file is not there. */
+/** Empty where a file is not there. */
 async function read() {
   try {
     const files = await Promise.all(
@@ -55,9 +49,10 @@ async function read() {
         return answer.json();
       }),
     );
-    return Object.keys(files[0]).map((text) => [text, ...files.map((file) => file[text])]);
+    const texts = Object.keys(files[0]).map((text) => [text, ...files.map((file) => file[text])]);
+    return new Map(texts.flatMap((known) => known.map((text) => [text, known])));
   } catch (error) {
     console.warn("HiPer: the templates' translations could not be read.", error);
-    return [];
+    return new Map();
   }
 }

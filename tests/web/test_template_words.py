@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from support.comfyui import PACK
 from support.editor import Editor
 
+from workflows.source.prompt import NOTES
+
 LANGUAGES = ("ko", "zh", "ja")
-NOTES = ("Note", "MarkdownNote")
 TEMPLATES = sorted((PACK / "workflows").glob("*.json"))
 
 
@@ -56,7 +56,7 @@ def shown(editor: Editor, graph: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_template_opens_in_the_language(editor) -> None:
-    template = Path(PACK / "workflows" / "01_quick_start_demo.json")
+    template = PACK / "workflows" / "01_quick_start_demo.json"
     english = json.loads(template.read_text(encoding="utf-8"))
     notes, titles = texts_of(english)
     own = words(editor.language)
