@@ -14,6 +14,7 @@ from .layout import TITLE
 
 SIZE = (640, 480)
 MARGIN = 16
+FINER = 3  # a graph is drawn so much larger first, so that its links are smooth
 GROUND, FRAME, HEAD, NODE, BAR, NOTE, LINE, TEXT, PALE = (
     *("#1b1d22", "#233440", "#2f4d61", "#3a3d45", "#4a4e58", "#665533", "#8fa3b5"),
     *("#f2f4f7", "#b9c2cc"),
@@ -36,32 +37,35 @@ def side_by_side(pictures: Sequence[Image.Image]) -> Image.Image:
 
 def of_graph(graph: dict[str, Any], title: str) -> Image.Image:
     """Groups, nodes and links, and what it takes to run them."""
-    page = Image.new("RGB", SIZE, GROUND)
-    pen = ImageDraw.Draw(page)
-    write(pen, (MARGIN, MARGIN), shortened(title, 26, SIZE[0] - 2 * MARGIN), 26, TEXT)
-    write(pen, (MARGIN, MARGIN + 38), NEEDS, 17, PALE)
-    top, boxes = MARGIN + 76, [group["bounding"] for group in graph["groups"]]
+    width, height = (FINER * side for side in SIZE)
+    page = Image.new("RGB", (width, height), GROUND)
+    pen, margin = ImageDraw.Draw(page), FINER * MARGIN
+    fitting = shortened(title, FINER * 26, width - 2 * margin)
+    write(pen, (margin, margin), fitting, FINER * 26, TEXT)
+    write(pen, (margin, margin + FINER * 38), NEEDS, FINER * 17, PALE)
+    top, boxes = margin + FINER * 90, [group["bounding"] for group in graph["groups"]]
     right, bottom = max(x + w for x, _, w, _ in boxes), max(y + h for _, y, _, h in boxes)
-    scale = min((SIZE[0] - 2 * MARGIN) / right, (SIZE[1] - MARGIN - top) / bottom)
-    left = (SIZE[0] - right * scale) / 2
+    scale = min((width - 2 * margin) / right, (height - margin - top) / bottom)
+    left = (width - right * scale) / 2
 
     def at(x: float, y: float) -> tuple[float, float]:
         return left + x * scale, top + y * scale
 
     for group in graph["groups"]:
-        x, y, width, height = group["bounding"]
-        pen.rectangle([at(x, y), at(x + width, y + height)], FRAME, HEAD)
+        x, y, wide, high = group["bounding"]
+        pen.rectangle([at(x, y), at(x + wide, y + high)], FRAME, HEAD, FINER)
         number = group["title"].partition(" ")[0]
-        if text_width(number, 13) < width * scale:
-            write(pen, at(x + 14, y + 6), number, 13, PALE)
+        over = at(x, y)[1] - FINER * 18  # in the group its nodes would hide it
+        if text_width(number, FINER * 13) < wide * scale:
+            write(pen, (at(x, y)[0], over), number, FINER * 13, PALE)
     ends = {node["id"]: (node["pos"], node["size"]) for node in graph["nodes"]}
     for _, source, _, target, *_ in graph["links"]:
-        (x, y), (width, _) = ends[source]
-        pen.line([at(x + width, y + 10), at(*ends[target][0])], LINE)
+        (x, y), (wide, _) = ends[source]
+        pen.line([at(x + wide, y + 10), at(*ends[target][0])], LINE, FINER)
     for node in graph["nodes"]:
-        (x, y), (width, height) = node["pos"], node["size"]
-        height = 0 if node["flags"] else height
+        (x, y), (wide, high) = node["pos"], node["size"]
+        high = 0 if node["flags"] else high
         colour = NOTE if node["type"] == "MarkdownNote" else NODE
-        pen.rectangle([at(x, y - TITLE), at(x + width, y + height)], colour)
-        pen.rectangle([at(x, y - TITLE), at(x + width, y)], BAR if colour == NODE else NOTE)
-    return page
+        pen.rectangle([at(x, y - TITLE), at(x + wide, y + high)], colour)
+        pen.rectangle([at(x, y - TITLE), at(x + wide, y)], BAR if colour == NODE else NOTE)
+    return page.resize(SIZE, Image.Resampling.LANCZOS)
