@@ -126,9 +126,7 @@ class Bench:
     ) -> Tensor:
         """Tails `(P, N, 128)` learned from each case's picture and source prompt, inside its mask
         or held to its region `(P, 1, 16, 16)` where there are any."""
-        settings = LearningSettings(
-            steps, Showing.learning_rate, seed=0, recipe=self.recipe, terms=terms
-        )
+        settings = LearningSettings(steps, Showing.learning_rate, recipe=self.recipe, terms=terms)
         clean = redrawn(self.model, [case.scene for case in cases])
         learned = []
         for first in range(0, len(cases), self.batch):
@@ -166,9 +164,11 @@ class Bench:
         return self.judged(cases, redrawn(self.model, scenes))
 
 
-def trend_row(bench: Bench, cases: list[Case], context: Tensor, frame: tuple[float, float]) -> dict:
+def trend_row(
+    bench: Bench, cases: list[Case], context: Tensor, frame: tuple[float, float], seed: int = 2
+) -> dict:
     chance, best = frame
-    row = bench.judged(cases, bench.sampled(context, seed=2))
+    row = bench.judged(cases, bench.sampled(context, seed))
     return {**row, "identity_closed": closed(chance, row["identity_distance"], best)}
 
 
@@ -230,18 +230,15 @@ def measure(bench: Bench, animals: int, few: int, prompts: int, steps: int) -> d
         for a in STRENGTHS
     ]
     bench.say("without the tail")
+    context = bench.composed(some, some_tails, strength)
     result["without_tail"] = [
         {"tail": "the target prompt's own"} | trend_row(bench, some, targets[:few], frame),
-        {"tail": "learned"}
-        | trend_row(bench, some, bench.composed(some, some_tails, strength), frame),
+        {"tail": "learned"} | trend_row(bench, some, context, frame),
     ]
     bench.say("ten seeds")
-    context = bench.composed(some, some_tails, strength)
-    result["by_seed"] = []
-    for seed in SEEDS:
-        row = bench.judged(some, bench.sampled(context, seed=100 + seed))
-        row["identity_closed"] = closed(frame[0], row["identity_distance"], frame[1])
-        result["by_seed"].append({"seed": seed} | row)
+    result["by_seed"] = [
+        {"seed": seed} | trend_row(bench, some, context, frame, 100 + seed) for seed in SEEDS
+    ]
     result["by_tokens"] = []
     for tokens in TOKENS:
         own = (
