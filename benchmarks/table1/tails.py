@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.sefi import TOKENS, told_at
+from benchmarks.ways import WORD
 from hiper.demo.grounding import inside
 from hiper.demo.many import learn_many
 from hiper.embedding import split
@@ -49,7 +50,7 @@ def _of(how: Tails, task: Task, meter: Meter) -> Tensor:
     texts = [case.source for case in task.cases]
     terms, region = EQUATION_4, None
     if how.focus:
-        word = () if how.to_mask else (_column(task),)
+        word = () if how.to_mask else (WORD,)
         focus = Focus(TOKENS, word, how.to_mask, reduction=how.reduction)
         terms = (*EQUATION_4, Weighted(focus, how.focus))
         if how.to_mask:
@@ -64,8 +65,3 @@ def _of(how: Tails, task: Task, meter: Meter) -> Tensor:
     meter.keep(learned[:1])
     heads = split(task.targets(), TOKENS)[0]
     return task.drawn(task.model, told_at(task.model, heads, how.strength * learned))
-
-
-def _column(task: Task) -> int:
-    """Where "a {pose} {animal} …" has its animal, from the prompt's end."""
-    return 3 - 77
