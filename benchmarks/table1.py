@@ -21,7 +21,7 @@ sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # before an instal
 from benchmarks.editing import Editing
 from benchmarks.full_size import find_comfyui
 from benchmarks.method import Bench, Case, unseen
-from benchmarks.parts import joined, kept
+from benchmarks.parts import joined
 from benchmarks.table1 import dreambooth, edit, imagic, lora, tails, textual_inversion
 from benchmarks.table1.contender import Meter, Method, Task
 from hiper.demo.measures import closed, look, redrawn
@@ -97,11 +97,17 @@ AMONG: dict[str, list[Settings]] = {
     ],
     "DreamBooth": [
         replace(dreambooth.PAPER, steps=200, rate=rate, captioned=captioned)
-        for captioned, rates in ((False, (1e-5, 5e-5, 2e-4, 5e-4, 1e-3)), (True, (1e-4, 5e-4)))
+        for captioned, rates in (
+            (False, (1e-5, 5e-5, 2e-4, 5e-4, 1e-3)),
+            (True, (1e-4, 5e-4, 1e-3)),
+        )
         for rate in rates
-    ],
+    ]
+    + [replace(dreambooth.PAPER, steps=500, rate=5e-4, captioned=True)],
     "Textual Inversion": [
-        replace(textual_inversion.PAPER, steps=500, rate=rate) for rate in (5e-3, 2e-2, 1e-1)
+        replace(textual_inversion.PAPER, steps=500, rate=rate, captioned=captioned)
+        for captioned in (False, True)
+        for rate in (5e-3, 2e-2, 1e-1)
     ],
     "LoRA": [replace(lora.CORE, steps=200, rate=rate) for rate in (5e-4, 2e-3, 5e-3, 1e-2, 2e-2)],
 }
@@ -158,6 +164,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="*", help="names; all without")
     parser.add_argument("--settings", nargs="*", help="whose; all without")
     parser.add_argument("--choose", action="store_true", help="settings, on the choosing set")
+    parser.add_argument("--how", nargs="*", default=[""], help="only those that have such a text")
     parser.add_argument("--kept", type=Path, help="what other parts of this run gave already")
     parser.add_argument("--json", action="store_true", help="print one object")
     given = parser.parse_args()
@@ -171,11 +178,10 @@ def main() -> None:
         found.append(row)
 
     if given.choose:
-        before = kept(given.kept, wanted)
         for name in given.methods or AMONG:
             for how in AMONG[name]:
-                keep({"method": name, "how": str(how), **table.row(MAKE[name](how))})
-        result = joined(before, wanted | {"rows": found})
+                if any(text in str(how) for text in given.how):
+                    keep({"method": name, "how": str(how)} | wanted | table.row(MAKE[name](how)))
     else:
         for row in rows():
             if given.methods and row.name not in given.methods:
@@ -186,8 +192,8 @@ def main() -> None:
             keep(named | wanted | table.row(row.of()))
         if not given.methods or "LIPE" in given.methods:
             keep(by_lipe(table, 200, seed) | wanted)
-        before = {"rows": json.loads(given.kept.read_text(encoding="utf-8")) if given.kept else []}
-        result = joined(before, {"rows": found})["rows"]
+    before = {"rows": json.loads(given.kept.read_text(encoding="utf-8")) if given.kept else []}
+    result = joined(before, {"rows": found})["rows"]
     print(json.dumps(result, indent=1 if given.json else 2))
 
 

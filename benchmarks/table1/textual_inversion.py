@@ -20,6 +20,7 @@ TEMPLATES = ("a photo of a {}", "a picture of a {}", "the photo of the {}", "a d
 class Inversion:
     steps: int = 5000
     rate: float = 5e-3
+    captioned: bool = False  # behind the picture's own prompt instead of the neutral sentences
 
 
 PAPER = Inversion()
@@ -53,6 +54,8 @@ def textual_inversion(how: Inversion):
                 adam.zero_grad()
                 sentence = chance.choice(TEMPLATES)
                 prompts = [sentence.format(animal) for animal in animals]
+                if how.captioned:
+                    prompts = [case.source for case in task.cases]
                 own = encoded(text, prompts, animals, vectors)
                 trainer.losses(task.model, task.clean, own, meter).sum().backward()
                 adam.step()
