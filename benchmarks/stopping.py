@@ -19,10 +19,13 @@ from benchmarks.method import Bench, table
 from benchmarks.quality import FASTER, Quality, stopped
 from hiper.learning.stopping import StopRule
 
-STEP = 20  # every rule reads at multiples of it
-RULES = tuple(
-    StopRule(every=every, least_gain=gain)
-    for every, gain in product((20, 40, 60), (0.02, 0.05, 0.1))
+STEP = 10  # every rule reads at multiples of it
+RULES = (
+    *(
+        StopRule(every=every, least_gain=gain)
+        for every, gain in product((20, 30, 50), (0.02, 0.05, 0.1))
+    ),
+    *(StopRule(every=every, least_gain=0.05, patience=2) for every in (10, 20)),
 )
 
 
@@ -33,7 +36,7 @@ def compare(bench: Bench, animals: int, seeds: int, rules: tuple[StopRule, ...])
     rows = []
     for rule in rules:
         tails, steps = stopped(run.read_every(rule.every), rule)
-        row = {"every": rule.every, "least_gain": rule.least_gain}
+        row = {"every": rule.every, "least_gain": rule.least_gain, "patience": rule.patience}
         row |= {"median": statistics.median(steps), "mean": round(statistics.fmean(steps), 1)}
         rows.append(row | quality.judge(tails))
         bench.say(json.dumps(rows[-1]))
