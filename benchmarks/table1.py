@@ -76,8 +76,8 @@ CHOSEN: dict[str, Settings] = {
         model_rate=1e-4,
         eta=0.7,
     ),
-    "LoRA": replace(lora.CORE, steps=200, rate=1e-2),
-    "Textual Inversion": replace(textual_inversion.PAPER, steps=500, rate=2e-2),
+    "LoRA": replace(lora.CORE, steps=200, rate=5e-3),
+    "Textual Inversion": replace(textual_inversion.PAPER, steps=500, rate=1e-1, captioned=True),
 }
 AMONG: dict[str, list[Settings]] = {
     "Imagic": [
