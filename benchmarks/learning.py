@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # before an installed copy
@@ -17,7 +16,6 @@ sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # before an instal
 from benchmarks import fit, steps
 from benchmarks.method import Bench, table
 from benchmarks.quality import measure as measure_quality
-from hiper.learning.stopping import StopRule
 
 PARTS = ("time", "memory", "fit", "quality")
 
@@ -33,7 +31,6 @@ def main() -> None:
     parser.add_argument("--animals", type=int, default=30)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--fp32", action="store_true", help="where bfloat16 is slow")
-    parser.add_argument("--every", type=int, default=StopRule.every)
     given = parser.parse_args()
     result: dict = {}
 
@@ -47,8 +44,7 @@ def main() -> None:
     if "fit" in given.only:
         result["fit"] = fit.estimate()
     if "quality" in given.only:
-        rule = replace(StopRule(), every=given.every)
-        result |= measure_quality(bench(), given.animals, given.seeds, rule)
+        result |= measure_quality(bench(), given.animals, given.seeds)
     if given.json:
         print(json.dumps(result, indent=1, ensure_ascii=False))
         return

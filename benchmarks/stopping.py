@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import sys
 from itertools import product
 from pathlib import Path
@@ -16,10 +15,9 @@ from pathlib import Path
 sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # before an installed copy
 
 from benchmarks.method import Bench, table
-from benchmarks.quality import FASTER, Quality, stopped
+from benchmarks.quality import FASTER, STEP, Quality, by_rule
 from hiper.learning.stopping import StopRule
 
-STEP = 10  # every rule reads at multiples of it
 RULES = (
     *(
         StopRule(every=every, least_gain=gain)
@@ -35,10 +33,7 @@ def compare(bench: Bench, animals: int, seeds: int, rules: tuple[StopRule, ...])
     run = quality.learn(FASTER, (), STEP)
     rows = []
     for rule in rules:
-        tails, steps = stopped(run.read_every(rule.every), rule)
-        row = {"every": rule.every, "least_gain": rule.least_gain, "patience": rule.patience}
-        row |= {"median": statistics.median(steps), "mean": round(statistics.fmean(steps), 1)}
-        rows.append(row | quality.judge(tails))
+        rows.append(by_rule(quality, run, rule))
         bench.say(json.dumps(rows[-1]))
     return rows
 
