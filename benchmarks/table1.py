@@ -103,7 +103,11 @@ AMONG: dict[str, list[Settings]] = {
         )
         for rate in rates
     ]
-    + [replace(dreambooth.PAPER, steps=500, rate=5e-4, captioned=True)],
+    + [replace(dreambooth.PAPER, steps=500, rate=5e-4, captioned=True)]
+    + [
+        replace(dreambooth.PAPER, steps=200, rate=rate, prior_weight=0.1, captioned=True)
+        for rate in (1e-4, 3e-4)
+    ],
     "Textual Inversion": [
         replace(textual_inversion.PAPER, steps=500, rate=rate, captioned=captioned)
         for captioned in (False, True)
