@@ -66,7 +66,7 @@ MAKE: dict[str, Callable[..., Method]] = {
     "Textual Inversion": textual_inversion.textual_inversion,
     "LoRA": lora.lora,
 }
-# what did best on the choosing set; a method without an entry has not been chosen for yet
+# what did best on the choosing set
 CHOSEN: dict[str, Settings] = {
     "Imagic": replace(
         imagic.PAPER,
@@ -76,6 +76,7 @@ CHOSEN: dict[str, Settings] = {
         model_rate=1e-4,
         eta=0.7,
     ),
+    "DreamBooth": replace(dreambooth.PAPER, steps=200, rate=3e-4, prior_weight=0.1, captioned=True),
     "LoRA": replace(lora.CORE, steps=200, rate=5e-3),
     "Textual Inversion": replace(textual_inversion.PAPER, steps=500, rate=1e-1, captioned=True),
 }
