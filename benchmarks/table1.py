@@ -24,6 +24,7 @@ from benchmarks.method import Bench, Case, unseen
 from benchmarks.parts import joined
 from benchmarks.table1 import dreambooth, edit, imagic, lora, tails, textual_inversion
 from benchmarks.table1.contender import Meter, Method, Task
+from benchmarks.table1.sheet import Sheet
 from hiper.demo.measures import closed, look, redrawn
 
 OWN_GROUND = "the pose alone, on the picture's own ground"
@@ -126,6 +127,7 @@ class Table:
         cases = unseen(animals, seed)
         clean = redrawn(bench.model, [case.scene for case in cases])
         self.task = Task(bench, cases, clean, bench.noise(animals, 2))
+        self.drawn = clean  # by the last row's method
         self._source = look(bench.analyser, bench.model, clean)
         self._chance = self._seen(self.task.drawn(bench.model, self.task.targets()), cases)[0]
         scenes = [case.scene.doing(case.pose, case.ground) for case in cases]
@@ -138,7 +140,8 @@ class Table:
         """Identity, edit and cost of a method, over all animals; cost for each of them."""
         meter = Meter()
         task = self.task if cases is None else replace(self.task, cases=cases)
-        off, pose, ground = self._seen(method(task, meter), task.cases)
+        self.drawn = method(task, meter)
+        off, pose, ground = self._seen(self.drawn, task.cases)
         chance, best = self._chance.mean(), self._best.mean()
         followed = ((self._chance - off) * (pose & ground)).mean() / (chance - best)
         count = len(task.cases)
@@ -166,37 +169,41 @@ def main() -> None:
     parser.add_argument("--animals", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch", type=int, default=10, help="of tails that are learned at once")
-    parser.add_argument("--methods", nargs="*", help="names; all without")
-    parser.add_argument("--settings", nargs="*", help="whose; all without")
+    parser.add_argument("--only", nargs="*", help='methods, or rows, such as "Imagic, chosen"')
     parser.add_argument("--choose", action="store_true", help="settings, on the choosing set")
     parser.add_argument("--how", nargs="*", default=[""], help="only those that have such a text")
     parser.add_argument("--kept", type=Path, help="what other parts of this run gave already")
+    parser.add_argument("--picture", type=Path, help="of the first animals by each method")
     parser.add_argument("--json", action="store_true", help="print one object")
     given = parser.parse_args()
     find_comfyui()
     seed = 1 if given.choose else given.seed
     wanted = {"animals": given.animals, "seed": seed}
     table, found = Table(given.animals, seed, given.batch), []
+    sheet = Sheet(table.task)
 
-    def keep(row: dict) -> None:
+    def keep(row: dict[str, object]) -> None:
         table.task.bench.say(json.dumps(row))
         found.append(row)
+        sheet.add(row["method"], row.get("settings", ""), table.drawn)
+
+    def asked(method: str, settings: str = "") -> bool:
+        return not given.only or method in given.only or f"{method}, {settings}" in given.only
 
     if given.choose:
-        for name in given.methods or AMONG:
+        for name in filter(asked, AMONG):
             for how in AMONG[name]:
                 if any(text in str(how) for text in given.how):
                     keep({"method": name, "how": str(how)} | wanted | table.row(MAKE[name](how)))
     else:
         for row in rows():
-            if given.methods and row.name not in given.methods:
-                continue
-            if given.settings and row.settings not in given.settings:
-                continue
-            named = {"method": row.name, "settings": row.settings}
-            keep(named | wanted | table.row(row.of()))
-        if not given.methods or "LIPE" in given.methods:
+            if asked(row.name, row.settings):
+                named = {"method": row.name, "settings": row.settings}
+                keep(named | wanted | table.row(row.of()))
+        if asked("LIPE", "chosen"):
             keep(by_lipe(table, 200, seed) | wanted)
+    if given.picture:
+        sheet.page().save(given.picture)
     before = {"rows": json.loads(given.kept.read_text(encoding="utf-8")) if given.kept else []}
     result = joined(before, {"rows": found})["rows"]
     print(json.dumps(result, indent=1 if given.json else 2))
