@@ -199,6 +199,7 @@ WAYS = (
     Way("log-SNR, normal", times=Normal()),
     Way("log-SNR, normal, noisier", times=Normal(0.8)),
     Way("masked loss", masked=True),
+    Way("moments, 1e-4", moments=1e-4),
     Way("moments, 1e-3", moments=1e-3),
     Way("moments, 1e-2", moments=1e-2),
     Way("sphere", sphere=Sphere(0.3)),
