@@ -209,8 +209,6 @@ WAYS = (
     Way("the prompt's own length", own_length=True),
     Way("pull 0.1, own length", pull=0.1, own_length=True),
     Way("α = 0.9", strength=0.9),
-    Way("twice the rate", replace(FAST, rate=120.0)),
-    Way("half the rate", replace(FAST, rate=30.0)),
     Way("10 tokens", tokens=10, antithetic=False),
     Way("20 tokens", tokens=20, antithetic=False),
     NOISIER,
@@ -221,6 +219,4 @@ WAYS = (
         name="noisier, not antithetic, twice the rate",
         recipe=replace(FAST, rate=120.0),
     ),
-    replace(NOISIER, name="noisier, not antithetic, masked loss", masked=True),
-    replace(NOISIER, name="window, 0.5 to 1, not antithetic", times=Window(0.5, 1.0)),
 )
