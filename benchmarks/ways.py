@@ -190,7 +190,6 @@ NOISIER = Way("noisier, not antithetic", antithetic=False, times=Normal(0.8))
 WAYS = (
     Way("fast, antithetic"),
     Way("fast", antithetic=False),
-    Way("not spread", replace(FAST, spread=False)),
     Way("not averaged", replace(FAST, average=0.0)),
     Way("not bounded", replace(FAST, bound=0.0)),
     Way("from the class word, half", from_word=0.5),
