@@ -24,7 +24,7 @@ from hiper.learning.stopping import Plateau, StopRule
 PAPERS = LearningSettings(1000, 5e-3)
 FASTER = LearningSettings(300, 5e-3, recipe=FAST)
 RULES = (  # today's, and what did best of those that stop by 120 on the choosing set
-    StopRule(every=50, least_gain=0.02, patience=1),
+    StopRule(),
     StopRule(every=20, least_gain=0.05, patience=2),
 )
 STEP = 10  # every rule reads the fixed loss at multiples of it

@@ -129,7 +129,8 @@ class Table:
         self.task = Task(bench, cases, clean, bench.noise(animals, 2))
         self.drawn = clean  # by the last row's method
         self._source = look(bench.analyser, bench.model, clean)
-        self._chance = self._seen(self.task.drawn(bench.model, self.task.targets()), cases)[0]
+        self.plain = self.task.drawn(bench.model, self.task.targets())
+        self._chance = self._seen(self.plain, cases)[0]
         scenes = [case.scene.doing(case.pose, case.ground) for case in cases]
         self._best = self._seen(redrawn(bench.model, scenes), cases)[0]
 
@@ -180,12 +181,13 @@ def main() -> None:
     seed = 1 if given.choose else given.seed
     wanted = {"animals": given.animals, "seed": seed}
     table, found = Table(given.animals, seed, given.batch), []
-    sheet = Sheet(table.task)
+    sheet = Sheet(table.task, table.plain) if given.picture else None
 
     def keep(row: dict[str, object]) -> None:
         table.task.bench.say(json.dumps(row))
         found.append(row)
-        sheet.add(row["method"], row.get("settings", ""), table.drawn)
+        if sheet:
+            sheet.add(row["method"], row.get("settings", ""), table.drawn)
 
     def asked(method: str, settings: str = "") -> bool:
         return not given.only or method in given.only or f"{method}, {settings}" in given.only
@@ -202,7 +204,7 @@ def main() -> None:
                 keep(named | wanted | table.row(row.of()))
         if asked("LIPE", "chosen"):
             keep(by_lipe(table, 200, seed) | wanted)
-    if given.picture:
+    if sheet:
         sheet.page().save(given.picture)
     before = {"rows": json.loads(given.kept.read_text(encoding="utf-8")) if given.kept else []}
     result = joined(before, {"rows": found})["rows"]

@@ -15,11 +15,11 @@ SHOWN = 6  # animals, the first ones
 class Sheet:
     """A column for each method, a row for each of the first animals and its target prompt."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, plain: Tensor) -> None:
         self._model, self._some = task.model, task.part(0, SHOWN)
         self._columns: list[tuple[str, list[Image.Image]]] = []
         self.add("source", "", self._some.clean)
-        self.add("plain prompt", "", self._some.drawn(self._model, self._some.targets()))
+        self.add("plain prompt", "", plain)
 
     def add(self, method: str, settings: str, latents: Tensor) -> None:
         """Of as many animals as there are."""
