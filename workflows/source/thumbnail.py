@@ -54,10 +54,6 @@ def of_graph(graph: dict[str, Any], title: str) -> Image.Image:
     for group in graph["groups"]:
         x, y, wide, high = group["bounding"]
         pen.rectangle([at(x, y), at(x + wide, y + high)], FRAME, HEAD, FINER)
-        number = group["title"].partition(" ")[0]
-        over = at(x, y)[1] - FINER * 18  # in the group its nodes would hide it
-        if text_width(number, FINER * 13) < wide * scale:
-            write(pen, (at(x, y)[0], over), number, FINER * 13, PALE)
     ends = {node["id"]: (node["pos"], node["size"]) for node in graph["nodes"]}
     for _, source, _, target, *_ in graph["links"]:
         (x, y), (wide, _) = ends[source]
@@ -68,4 +64,9 @@ def of_graph(graph: dict[str, Any], title: str) -> Image.Image:
         colour = NOTE if node["type"] == "MarkdownNote" else NODE
         pen.rectangle([at(x, y - TITLE), at(x + wide, y + high)], colour)
         pen.rectangle([at(x, y - TITLE), at(x + wide, y)], BAR if colour == NODE else NOTE)
+    for group in graph["groups"]:  # last, and above the group: nodes would hide its number
+        x, y, wide, _ = group["bounding"]
+        number = group["title"].partition(" ")[0]
+        if text_width(number, FINER * 13) < wide * scale:
+            write(pen, (at(x, y)[0], at(x, y)[1] - FINER * 18), number, FINER * 13, PALE)
     return page.resize(SIZE, Image.Resampling.LANCZOS)
